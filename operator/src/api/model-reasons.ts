@@ -1,0 +1,32 @@
+/** Reasons of a Model's condition `Verified`; the fetch worker, `pull` and `verify` use the same words. */
+export const modelReasons = [
+  'Verified',
+  'Pending',
+  'Fetching',
+  'FetchWorkerUnreachable',
+  'SourceUnreachable',
+  'SourceNotFound',
+  'SourceForbidden',
+  'SourceAddressRefused',
+  'SourceStalled',
+  'CredentialsNotGranted',
+  'LocalSourceDisabled',
+  'VolumeUnavailable',
+  'VerifyJobFailed',
+  'SizeMismatch',
+  'DigestMismatch',
+  'UnsafePath',
+  'TooLarge',
+  'StorageFull',
+  'NotONNX',
+  'ExternalDataRefused',
+  'DuplicateField',
+  'ShapeRefused',
+  'OperatorDomainRefused',
+  'FunctionRefused',
+  'EntrypointMissing',
+  'EntrypointAmbiguous',
+  'BlobNotFound',
+] as const
+
+export type ModelReason = (typeof modelReasons)[number]
