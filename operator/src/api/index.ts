@@ -1,4 +1,6 @@
 export * from './inference-service.ts'
+export * from './inference-service-reasons.ts'
 export * from './model.ts'
 export * from './model-reasons.ts'
+export * from './reason.ts'
 export * from './resource.ts'

@@ -22,12 +22,9 @@ const tolerationSchema = z.object({
 
 const scalingSchema = z
   .object({
-    mode: z
-      .enum(['Hansa', 'External'])
-      .default('Hansa')
-      .meta({
-        description: 'Hansa owns the count, or External: the scale subresource (kubectl scale, HPA, KEDA) does.',
-      }),
+    mode: z.enum(['Hansa', 'External']).default('Hansa').meta({
+      description: 'Hansa owns the count, or External: the scale subresource (kubectl scale, HPA, KEDA) does.',
+    }),
     minReplicas: z.int().min(0).max(1000).default(1).meta({ format: 'int32', description: 'Fewest replicas.' }),
     maxReplicas: z.int().min(1).max(1000).default(1).meta({ format: 'int32', description: 'Most replicas.' }),
   })
@@ -155,15 +152,10 @@ export const inferenceServiceSpecSchema = z
     scaling: scalingSchema
       .default({ mode: 'Hansa', minReplicas: 1, maxReplicas: 1 })
       .meta({ description: 'How many workers run.' }),
-    replicas: z
-      .int()
-      .min(0)
-      .max(1000)
-      .optional()
-      .meta({
-        format: 'int32',
-        description: 'Wanted replicas in scaling mode External; written through the scale subresource.',
-      }),
+    replicas: z.int().min(0).max(1000).optional().meta({
+      format: 'int32',
+      description: 'Wanted replicas in scaling mode External; written through the scale subresource.',
+    }),
     resources: z
       .object({
         requests: resourceListSchema.optional().meta({ description: 'Requested quantities.' }),

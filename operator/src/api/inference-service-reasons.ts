@@ -1,0 +1,116 @@
+import { nothingToDo, type ReasonCatalogue } from './reason.ts'
+
+const suspended = {
+  status: 'False',
+  meaning: '`spec.suspend` is true; there are no workers.',
+  remedy: 'Set `spec.suspend` to false to serve again.',
+} as const
+
+/**
+ * Reasons of each condition of an InferenceService. `Ready` has no reasons of its own but `Ready`: it repeats the reason and the
+ * message of the first of the others that is not True, in the order of this record.
+ */
+export const inferenceServiceReasons = {
+  ModelVerified: {
+    Verified: { status: 'True', meaning: 'The Model is verified and can be loaded.', remedy: nothingToDo },
+    ModelNotFound: {
+      status: 'False',
+      meaning: 'There is no Model of the name in `spec.modelRef` in this namespace.',
+      remedy: 'Create the Model (`kubectl hansa model add URL` prints one), or correct `spec.modelRef.name`.',
+    },
+    ModelNotReady: {
+      status: 'Unknown',
+      meaning: 'The Model exists, and its files are still being fetched and checked.',
+      remedy: 'Wait; `kubectl describe models.hansa.dev NAME` shows how far it is.',
+    },
+    ModelRejected: {
+      status: 'False',
+      meaning: 'The Model failed its checks: a source that cannot be read, a wrong digest, or an unsafe file.',
+      remedy: 'Read the reason of the condition Verified of the Model and follow its remedy on the page model.md.',
+    },
+    ModelFormatUnsupported: {
+      status: 'False',
+      meaning: 'The Model is of a format that cannot be served, such as TrainingBundle.',
+      remedy: 'Refer to a Model of format ONNX.',
+    },
+  },
+  WorkersReady: {
+    Ready: { status: 'True', meaning: 'All wanted workers of the newest revision are ready.', remedy: nothingToDo },
+    ScaledToZero: {
+      status: 'True',
+      meaning: 'No workers are wanted and none exist.',
+      remedy: 'Raise `spec.scaling.minReplicas` (mode Hansa) or scale the service (mode External) to serve.',
+    },
+    Progressing: {
+      status: 'False',
+      meaning: 'Workers are being created, or are loading the model.',
+      remedy: 'Wait; after `spec.timeouts.loadSeconds` without progress the reason becomes DeadlineExceeded.',
+    },
+    Suspended: suspended,
+    Unschedulable: {
+      status: 'False',
+      meaning: 'The scheduler finds no node for a worker; the message holds the scheduler\'s own words.',
+      remedy:
+        'Compare `spec.resources`, `spec.nodeSelector` and `spec.tolerations` with the nodes: too few free GPUs are the usual cause.',
+    },
+    ImagePullFailed: {
+      status: 'False',
+      meaning: 'A node cannot pull the worker image.',
+      remedy: 'Ask the cluster admin to check the chart value of the worker image, the registry and its credentials.',
+    },
+    CrashLooping: {
+      status: 'False',
+      meaning: 'A worker ends again and again without a reason that it could report.',
+      remedy:
+        'Read `kubectl logs` of the pod with `--previous`. Exit code 137 means killed for memory: raise `spec.resources.limits.memory`.',
+    },
+    ModelLoadFailed: {
+      status: 'False',
+      meaning: 'A worker got the model files and cannot load them; the message holds its report.',
+      remedy: 'Check that ONNX Runtime can load the model; export it again with a supported opset, then add a new Model.',
+    },
+    ExecutionProviderUnavailable: {
+      status: 'False',
+      meaning: 'The wanted execution provider cannot be loaded on the worker\'s node.',
+      remedy:
+        'Give the worker a GPU (`spec.resources.limits` with nvidia.com/gpu) on a node with its driver, or set `spec.executionProvider.onUnavailable` to UseCPU.',
+    },
+    QuotaExceeded: {
+      status: 'False',
+      meaning: 'A ResourceQuota or LimitRange of the namespace refuses a worker pod.',
+      remedy: 'Lower `spec.resources` or the number of workers, or ask the cluster admin for more quota.',
+    },
+    DeadlineExceeded: {
+      status: 'False',
+      meaning: 'Workers did not become ready within `spec.timeouts.loadSeconds`.',
+      remedy: 'Read the pod\'s events and logs; raise `spec.timeouts.loadSeconds` for large models.',
+    },
+  },
+  Routable: {status: 'True', meaning: 'Gateways send requests to ready workers.', remedy: nothingToDo ,
+    NoAccessListed: 
+      status: 'True',
+      meaning: 'Gateways would send requests to ready workers, but `spec.access` is empty: nobody may call the service.',
+      remedy: 'List callers in `spec.access.serviceAccounts` or `spec.access.oidc`.',,
+    NoReadyWorkers: 
+      status: 'False',
+      meaning: 'No revision has a ready worker; requests get 503.',
+      remedy: 'See the condition WorkersReady.',,
+    Suspended: suspended,
+    ScaledToZero: 
+      status: 'False',
+      meaning: 'The service is scaled to zero; requests get 503.',
+      remedy: 'Raise `spec.scaling.minReplicas` (mode Hansa) or scale the service (mode External).',,
+  },
+  Ready: {
+      status: 'True',
+      meaning: 'The model is verified, the workers are ready and gateways send requests to them.',
+      remedy: nothingToDo,,
+  },
+} as const satisfies Record<string, ReasonCatalogue>
+
+export type InferenceServiceConditionType = keyof typeof inferenceServiceReasons
+export type ModelVerifiedReason = keyof typeof inferenceServiceReasons.ModelVerified
+export type WorkersReadyReason = keyof typeof inferenceServiceReasons.WorkersReady
+export type RoutableReason = keyof typeof inferenceServiceReasons.Routable
+/** Every reason that an InferenceService\'s conditions can have. */
+export type InferenceServiceReason = ModelVerifiedReason | WorkersReadyReason | RoutableReason | 'Ready'
