@@ -40,7 +40,7 @@ export interface EnsureAssetsOptions {
 export async function ensureAssets(options: EnsureAssetsOptions = {}): Promise<Assets> {
   const env = options.env ?? process.env
   const [kubectl, helm] = await Promise.all([installedKubectl(env), installedHelm(env)])
-  const given = env['HANSA_KUBE_ASSETS']
+  const given = env.HANSA_KUBE_ASSETS
   if (given) return fromFolder(resolve(given), { kubectl, helm })
 
   const folder = join(cacheFolder(env), recipeKey())

@@ -5,7 +5,7 @@ import { runTool } from '../owner/run-tool.ts'
 
 /** Where built binaries are kept between runs. */
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
-  return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'hansa')
+  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'hansa')
 }
 
 /** The path of an executable file in one of the folders. */
@@ -18,7 +18,7 @@ export async function findExecutable(name: string, folders: readonly string[]): 
 }
 
 export function searchPath(env: NodeJS.ProcessEnv): string[] {
-  return (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+  return (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
 }
 
 export async function isExecutable(path: string): Promise<boolean> {
