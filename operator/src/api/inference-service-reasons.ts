@@ -49,7 +49,7 @@ export const inferenceServiceReasons = {
     Suspended: suspended,
     Unschedulable: {
       status: 'False',
-      meaning: 'The scheduler finds no node for a worker; the message holds the scheduler\'s own words.',
+      meaning: "The scheduler finds no node for a worker; the message holds the scheduler's own words.",
       remedy:
         'Compare `spec.resources`, `spec.nodeSelector` and `spec.tolerations` with the nodes: too few free GPUs are the usual cause.',
     },
@@ -67,11 +67,12 @@ export const inferenceServiceReasons = {
     ModelLoadFailed: {
       status: 'False',
       meaning: 'A worker got the model files and cannot load them; the message holds its report.',
-      remedy: 'Check that ONNX Runtime can load the model; export it again with a supported opset, then add a new Model.',
+      remedy:
+        'Check that ONNX Runtime can load the model; export it again with a supported opset, then add a new Model.',
     },
     ExecutionProviderUnavailable: {
       status: 'False',
-      meaning: 'The wanted execution provider cannot be loaded on the worker\'s node.',
+      meaning: "The wanted execution provider cannot be loaded on the worker's node.",
       remedy:
         'Give the worker a GPU (`spec.resources.limits` with nvidia.com/gpu) on a node with its driver, or set `spec.executionProvider.onUnavailable` to UseCPU.',
     },
@@ -83,28 +84,35 @@ export const inferenceServiceReasons = {
     DeadlineExceeded: {
       status: 'False',
       meaning: 'Workers did not become ready within `spec.timeouts.loadSeconds`.',
-      remedy: 'Read the pod\'s events and logs; raise `spec.timeouts.loadSeconds` for large models.',
+      remedy: "Read the pod's events and logs; raise `spec.timeouts.loadSeconds` for large models.",
     },
   },
-  Routable: {status: 'True', meaning: 'Gateways send requests to ready workers.', remedy: nothingToDo ,
-    NoAccessListed: 
+  Routable: {
+    Routable: { status: 'True', meaning: 'Gateways send requests to ready workers.', remedy: nothingToDo },
+    NoAccessListed: {
       status: 'True',
-      meaning: 'Gateways would send requests to ready workers, but `spec.access` is empty: nobody may call the service.',
-      remedy: 'List callers in `spec.access.serviceAccounts` or `spec.access.oidc`.',,
-    NoReadyWorkers: 
+      meaning:
+        'Gateways would send requests to ready workers, but `spec.access` is empty: nobody may call the service.',
+      remedy: 'List callers in `spec.access.serviceAccounts` or `spec.access.oidc`.',
+    },
+    NoReadyWorkers: {
       status: 'False',
       meaning: 'No revision has a ready worker; requests get 503.',
-      remedy: 'See the condition WorkersReady.',,
+      remedy: 'See the condition WorkersReady.',
+    },
     Suspended: suspended,
-    ScaledToZero: 
+    ScaledToZero: {
       status: 'False',
       meaning: 'The service is scaled to zero; requests get 503.',
-      remedy: 'Raise `spec.scaling.minReplicas` (mode Hansa) or scale the service (mode External).',,
+      remedy: 'Raise `spec.scaling.minReplicas` (mode Hansa) or scale the service (mode External).',
+    },
   },
   Ready: {
+    Ready: {
       status: 'True',
       meaning: 'The model is verified, the workers are ready and gateways send requests to them.',
-      remedy: nothingToDo,,
+      remedy: nothingToDo,
+    },
   },
 } as const satisfies Record<string, ReasonCatalogue>
 
@@ -112,5 +120,5 @@ export type InferenceServiceConditionType = keyof typeof inferenceServiceReasons
 export type ModelVerifiedReason = keyof typeof inferenceServiceReasons.ModelVerified
 export type WorkersReadyReason = keyof typeof inferenceServiceReasons.WorkersReady
 export type RoutableReason = keyof typeof inferenceServiceReasons.Routable
-/** Every reason that an InferenceService\'s conditions can have. */
+/** Every reason that an InferenceService's conditions can have. */
 export type InferenceServiceReason = ModelVerifiedReason | WorkersReadyReason | RoutableReason | 'Ready'
