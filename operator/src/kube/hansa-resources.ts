@@ -1,0 +1,13 @@
+import type { InferenceService } from '../api/inference-service.ts'
+import type { Model } from '../api/model.ts'
+import { group, version } from '../api/resource.ts'
+import { defineResource } from './resource.ts'
+
+const hansa = { group, version, namespaced: true }
+
+export const models = defineResource<Model>({ ...hansa, plural: 'models', kind: 'Model' })
+export const inferenceServices = defineResource<InferenceService>({
+  ...hansa,
+  plural: 'inferenceservices',
+  kind: 'InferenceService',
+})
