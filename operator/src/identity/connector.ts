@@ -1,0 +1,26 @@
+import { buildConnector } from 'undici'
+import type { Identity } from './identity.ts'
+import { clientTls } from './tls.ts'
+
+/**
+ * A `connect` function for undici's Agent, Pool or Client: mutual TLS to `expectedUri`, with the certificate of the moment for
+ * each new connection. HTTP/1.1 only, no session resumption (which would skip the check of the peer's name).
+ */
+export function identityConnector(
+  identity: Identity,
+  expectedUri: string,
+  options: { timeoutMilliseconds?: number } = {},
+): buildConnector.connector {
+  const timeout = options.timeoutMilliseconds ?? 5_000
+  const build = () =>
+    buildConnector({ ...clientTls(identity, expectedUri), allowH2: false, maxCachedSessions: 0, timeout })
+  let certPem = identity.current().certPem
+  let connect = build()
+  return (target, callback) => {
+    if (certPem !== identity.current().certPem) {
+      certPem = identity.current().certPem
+      connect = build()
+    }
+    connect(target, callback)
+  }
+}
