@@ -1,0 +1,153 @@
+import type { InferenceService } from '../api/inference-service.ts'
+import type { Model } from '../api/model.ts'
+import { apiVersion } from '../api/resource.ts'
+import type { Applier } from '../kube/apply-if-changed.ts'
+import {
+  type Deployment,
+  deployments as deploymentResource,
+  type NetworkPolicy,
+  networkPolicies,
+  type ServiceAccount,
+  serviceAccounts,
+} from '../kube/builtin.ts'
+import type { KubeClient } from '../kube/client-types.ts'
+import type { Clock } from '../kube/clock.ts'
+import { conditionOf } from '../kube/conditions.ts'
+import type { ReconcileContext, ReconcileResult } from '../kube/controller.ts'
+import type { EventRecorder } from '../kube/events.ts'
+import { inferenceServices } from '../kube/hansa-resources.ts'
+import type { Pod } from '../kube/pod-types.ts'
+import { type Live, refOf, refOfKey } from '../kube/resource.ts'
+import type { Store } from '../kube/store.ts'
+import { workerAccount, workerDeployment, workerNetworkPolicy } from './children.ts'
+import { type ModelState, modelState } from './model-state.ts'
+import { deploymentName, revisionLabel, workerServiceAccount } from './names.ts'
+import { type Plan, plan } from './plan.ts'
+import { revisionOf } from './revision.ts'
+import type { WorkerSettings } from './settings.ts'
+import { summarise } from './summarise.ts'
+import { workerPod } from './worker-pod.ts'
+import { troubleOf } from './workers.ts'
+
+export type InferenceServiceDeps = {
+  client: KubeClient
+  applier: Applier
+  events: EventRecorder
+  clock: Clock
+  settings: WorkerSettings
+  services: Store<InferenceService, 'model'>
+  models: Store<Model>
+  accounts: Store<ServiceAccount>
+  policies: Store<NetworkPolicy>
+  /** Index `service` holds `namespace/name` of the InferenceService. */
+  deployments: Store<Deployment, 'service'>
+  pods: Store<Pod, 'service'>
+}
+
+/** Brings the workers of one InferenceService in line with its spec; key `namespace/name`. */
+export async function reconcileInferenceService(
+  key: string,
+  { signal }: ReconcileContext,
+  deps: InferenceServiceDeps,
+): Promise<ReconcileResult> {
+  const service = deps.services.get(refOfKey(key))
+  // Children carry an owner reference: Kubernetes' garbage collector removes them.
+  if (service === undefined || service.metadata.deletionTimestamp !== undefined) return {}
+
+  const model = modelState(
+    service.spec.modelRef.name,
+    deps.models.get({ namespace: service.metadata.namespace ?? '', name: service.spec.modelRef.name }),
+  )
+  const deployments = deps.deployments.byIndex('service', key)
+  const decided = plan({ service, latest: latestRevision(service, model, deps.settings), deployments })
+
+  await applyChildren(service, decided, deployments, deps, signal)
+  await removeOld(decided, deps, signal)
+  await writeStatus(service, model, decided, deployments, deps, signal)
+  return {}
+}
+
+function latestRevision(service: InferenceService, model: ModelState, settings: WorkerSettings): Plan['latest'] {
+  if (model.servable === undefined) return undefined
+  const template = workerPod(service, model.servable.model, model.servable.entrypoint, settings)
+  return { revision: revisionOf(template), template, replicas: 0 }
+}
+
+async function applyChildren(
+  service: Live<InferenceService>,
+  decided: Plan,
+  deployments: readonly Live<Deployment>[],
+  deps: InferenceServiceDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  if (decided.latest === undefined) return
+  const { applier, settings } = deps
+  const child = { namespace: service.metadata.namespace ?? '', name: workerServiceAccount(service.metadata.name) }
+  await applier.apply(serviceAccounts, workerAccount(service), deps.accounts.get(child), { signal })
+  const policy = workerNetworkPolicy(service, settings.systemNamespace)
+  await applier.apply(networkPolicies, policy, deps.policies.get(child), { signal })
+  const { revision, template, replicas } = decided.latest
+  const live = deployments.find(({ metadata }) => metadata.labels?.[revisionLabel] === revision)
+  await applier.apply(deploymentResource, workerDeployment(service, revision, template, replicas), live, { signal })
+}
+
+async function removeOld(decided: Plan, { client }: InferenceServiceDeps, signal: AbortSignal): Promise<void> {
+  for (const old of decided.remove) {
+    if (old.metadata.deletionTimestamp !== undefined) continue
+    const { uid } = old.metadata
+    await client.delete(deploymentResource, refOf(old), {
+      signal,
+      propagationPolicy: 'Background',
+      ...(uid !== undefined && { uid }),
+    })
+  }
+}
+
+async function writeStatus(
+  service: Live<InferenceService>,
+  model: ModelState,
+  decided: Plan,
+  deployments: readonly Live<Deployment>[],
+  deps: InferenceServiceDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = `${service.metadata.namespace}/${service.metadata.name}`
+  const revision = decided.latest?.revision ?? decided.traffic[0]?.revision
+  const pods = deps.pods.byIndex('service', key).filter((pod) => pod.metadata.labels?.[revisionLabel] === revision)
+  const deployment =
+    revision === undefined
+      ? undefined
+      : deployments.find(({ metadata }) => metadata.name === deploymentName(service.metadata.name, revision))
+  const status = summarise(
+    {
+      service,
+      model,
+      plan: decided,
+      deployments,
+      trouble: troubleOf(deployment, pods),
+      gatewayUrl: deps.settings.gatewayUrl,
+    },
+    new Date(deps.clock.now()),
+  )
+  await deps.applier.applyStatus(
+    inferenceServices,
+    { apiVersion, kind: 'InferenceService', metadata: refOf(service), status },
+    service,
+    { signal },
+  )
+  announce(service, status, deps.events)
+}
+
+/** An event for each change of `Ready`, in the condition's own words. */
+function announce(service: InferenceService, status: InferenceService['status'], events: EventRecorder): void {
+  const before = conditionOf(service.status?.conditions, 'Ready')
+  const after = conditionOf(status?.conditions, 'Ready')
+  if (after === undefined || (before?.status === after.status && before.reason === after.reason)) return
+  const waiting = after.reason === 'Progressing' || after.reason === 'ModelNotReady'
+  events.record(service, {
+    type: after.status === 'True' || waiting ? 'Normal' : 'Warning',
+    reason: after.reason,
+    action: 'Reconcile',
+    note: after.message,
+  })
+}

@@ -1,0 +1,15 @@
+/** What every worker pod is told, the same for all services of one installation. */
+export type WorkerSettings = {
+  workerImage: string
+  imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
+  imagePullSecrets: readonly string[]
+  /** Namespace of operator, gateway and fetch. */
+  systemNamespace: string
+  trustDomain: string
+  /** The certificate authority's bundle, PEM. */
+  caPem: string
+  caUrl: string
+  fetchUrl: string
+  /** Base of `status.url`, without a slash at the end. */
+  gatewayUrl: string
+}
