@@ -1,87 +1,130 @@
 import { z } from 'zod'
 import { type CustomResource, conditionSchema } from './resource.ts'
+import { listMap, rules } from './rule.ts'
+import { boundedRecord, dnsLabel, dnsSubdomain, labelValue, objectName, quantity } from './scalar.ts'
 
-const dnsName = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
-
-const resourceListSchema = z.record(z.string().max(253), z.string().max(32))
-
-const tolerationSchema = z.object({
-  key: z.string().max(316).optional().meta({ description: 'Taint key; empty with operator Exists matches all.' }),
-  operator: z.enum(['Exists', 'Equal']).optional().meta({ description: 'Exists or Equal (default).' }),
-  value: z.string().max(63).optional().meta({ description: 'Taint value for Equal.' }),
-  effect: z
-    .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+const resourcesSchema = z.object({
+  requests: boundedRecord(quantity, 16)
     .optional()
-    .meta({ description: 'Effect; empty matches all.' }),
-  tolerationSeconds: z.int().min(0).max(86_400).optional().meta({ format: 'int64', description: 'For NoExecute.' }),
+    .meta({
+      description: 'Requested quantities of cpu, memory and ephemeral-storage, as strings.',
+      ...rules({
+        rule: "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'])",
+        message: 'requests must name only cpu, memory and ephemeral-storage; GPUs go into limits',
+      }),
+    }),
+  limits: boundedRecord(quantity, 16)
+    .optional()
+    .meta({
+      description: 'Limits as strings; GPUs and other extended resources go here, such as `nvidia.com/gpu: "1"`.',
+      ...rules(
+        {
+          rule: "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || (size(name) <= 253 && name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')))",
+          message: 'limits must name cpu, memory, ephemeral-storage or extended resources such as nvidia.com/gpu',
+        },
+        {
+          rule: "self.all(name, !name.contains('/') || self[name].matches('^[1-9][0-9]{0,3}$'))",
+          message: 'limits of extended resources such as nvidia.com/gpu must be whole numbers from 1 to 9999',
+        },
+      ),
+    }),
 })
+
+const tolerationSchema = z
+  .object({
+    key: z.string().max(316).optional().meta({ description: 'Taint key; empty with operator Exists matches all.' }),
+    operator: z
+      .enum(['Exists', 'Equal'])
+      .optional()
+      .meta({ description: 'Exists or Equal; Equal where it is not set.' }),
+    value: labelValue.optional().meta({ description: 'Taint value for Equal.' }),
+    effect: z
+      .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+      .optional()
+      .meta({ description: 'Effect; where it is not set all effects match.' }),
+    tolerationSeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .optional()
+      .meta({ format: 'int64', description: 'How long a NoExecute taint is tolerated.' }),
+  })
+  .meta(
+    rules(
+      {
+        rule: "(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')",
+        message: 'a toleration must have a key, or the operator Exists',
+      },
+      {
+        rule: "!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ''",
+        message: 'a toleration with the operator Exists must have no value',
+      },
+      {
+        rule: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+        message: 'tolerationSeconds must go with the effect NoExecute',
+      },
+    ),
+  )
 
 const scalingSchema = z
   .object({
     mode: z.enum(['Hansa', 'External']).default('Hansa').meta({
-      description: 'Hansa owns the count, or External: the scale subresource (kubectl scale, HPA, KEDA) does.',
+      description:
+        'Hansa: the operator keeps the count between minReplicas and maxReplicas. External: spec.replicas and the scale subresource say it (kubectl scale, HPA, KEDA); minReplicas and maxReplicas are not used.',
     }),
-    minReplicas: z.int().min(0).max(1000).default(1).meta({ format: 'int32', description: 'Fewest replicas.' }),
-    maxReplicas: z.int().min(1).max(1000).default(1).meta({ format: 'int32', description: 'Most replicas.' }),
+    minReplicas: z.int().min(0).max(1000).default(1).meta({ format: 'int32', description: 'Fewest workers.' }),
+    maxReplicas: z.int().min(1).max(1000).default(1).meta({ format: 'int32', description: 'Most workers.' }),
   })
-  .meta({
-    'x-kubernetes-validations': [
-      { rule: 'self.minReplicas <= self.maxReplicas', message: 'minReplicas must not be greater than maxReplicas' },
-    ],
-  })
+  .meta(
+    rules({
+      rule: 'self.minReplicas <= self.maxReplicas',
+      message: 'minReplicas must not be greater than maxReplicas',
+    }),
+  )
 
 const accessSchema = z.object({
   serviceAccounts: z
     .array(
       z.object({
-        namespace: dnsName.max(63).meta({ description: 'Namespace of the service account.' }),
-        name: dnsName.meta({ description: 'Name of the service account.' }),
+        namespace: dnsLabel.meta({ description: 'Namespace of the service account.' }),
+        name: dnsSubdomain.meta({ description: 'Name of the service account.' }),
       }),
     )
     .max(64)
     .optional()
     .meta({
       description: 'Service accounts of this cluster that may call the service.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['namespace', 'name'],
+      ...listMap('namespace', 'name'),
     }),
   oidc: z
     .array(
       z
         .object({
-          issuerName: dnsName
-            .max(63)
-            .meta({ description: 'Name of an issuer that the cluster admin set for the gateway.' }),
+          issuerName: dnsLabel.meta({ description: 'Name of an issuer that the cluster admin set for the gateway.' }),
           subjects: z
             .array(z.string().min(1).max(256))
             .max(64)
             .optional()
-            .meta({ description: 'Accepted `sub` claims.' }),
+            .meta({ description: 'Accepted `sub` claims.', 'x-kubernetes-list-type': 'set' }),
           groups: z
             .array(z.string().min(1).max(256))
             .max(64)
             .optional()
-            .meta({ description: 'Accepted entries of the `groups` claim.' }),
+            .meta({ description: 'Accepted entries of the `groups` claim.', 'x-kubernetes-list-type': 'set' }),
         })
-        .meta({
-          'x-kubernetes-validations': [
-            {
-              rule: '(has(self.subjects) && size(self.subjects) > 0) || (has(self.groups) && size(self.groups) > 0)',
-              message: 'an oidc entry must name at least one subject or group',
-            },
-          ],
-        }),
+
+        .meta(
+          rules({
+            rule: '(has(self.subjects) && size(self.subjects) > 0) || (has(self.groups) && size(self.groups) > 0)',
+            message: 'an oidc entry must name at least one subject or group',
+          }),
+        ),
     )
     .max(16)
     .optional()
     .meta({
       description: 'People and programs with a token of an outside issuer.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['issuerName'],
+      ...listMap('issuerName'),
     }),
 })
 
@@ -147,32 +190,31 @@ const executionProviderSchema = z.object({
 export const inferenceServiceSpecSchema = z
   .object({
     modelRef: z
-      .object({ name: dnsName.meta({ description: 'Name of the Model.' }) })
+      .object({ name: objectName.meta({ description: 'Name of the Model.' }) })
       .meta({ description: 'Model of the same namespace.' }),
     scaling: scalingSchema
       .default({ mode: 'Hansa', minReplicas: 1, maxReplicas: 1 })
       .meta({ description: 'How many workers run.' }),
     replicas: z.int().min(0).max(1000).optional().meta({
       format: 'int32',
-      description: 'Wanted replicas in scaling mode External; written through the scale subresource.',
+      description: 'Wanted workers in scaling mode External; the scale subresource writes it.',
     }),
-    resources: z
-      .object({
-        requests: resourceListSchema.optional().meta({ description: 'Requested quantities.' }),
-        limits: resourceListSchema.optional().meta({ description: 'Limits; GPUs go here (nvidia.com/gpu).' }),
-      })
-      .default({})
-      .meta({ description: 'Resources of one worker.' }),
-    nodeSelector: z
-      .record(z.string().max(316), z.string().max(63))
+    resources: resourcesSchema.default({}).meta({ description: 'Resources of one worker.' }),
+    nodeSelector: boundedRecord(labelValue, 32)
       .optional()
-      .meta({ description: 'Labels that the node must have.' }),
+      .meta({
+        description: 'Labels that the node must have.',
+        ...rules({
+          rule: "self.all(key, size(key) <= 316 && key.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+          message: 'nodeSelector must have label keys such as kubernetes.io/arch',
+        }),
+      }),
     tolerations: z
       .array(tolerationSchema)
       .max(32)
       .optional()
       .meta({ description: 'Taints that workers tolerate.', 'x-kubernetes-list-type': 'atomic' }),
-    runtimeClassName: dnsName.optional().meta({ description: 'RuntimeClass of the worker pods.' }),
+    runtimeClassName: dnsSubdomain.optional().meta({ description: 'RuntimeClass of the worker pods.' }),
     executionProvider: executionProviderSchema
       .default({ type: 'Auto', onUnavailable: 'Fail' })
       .meta({ description: 'ONNX Runtime execution provider.' }),
@@ -188,14 +230,24 @@ export const inferenceServiceSpecSchema = z
       .default(false)
       .meta({ description: 'true removes the workers and changes nothing else until it is false again.' }),
   })
-  .meta({
-    'x-kubernetes-validations': [
+  .meta(
+    rules(
       {
         rule: "!has(self.replicas) || self.scaling.mode == 'External'",
-        message: 'replicas may be set only when scaling.mode is External',
+        message:
+          'replicas must not be set unless scaling.mode is External; in mode Hansa set scaling.minReplicas and scaling.maxReplicas',
       },
-    ],
-  })
+      {
+        rule: "has(self.replicas) || self.scaling.mode != 'External'",
+        message: 'replicas must be set when scaling.mode is External; it is the count to start with',
+      },
+      {
+        rule: "self.executionProvider.type != 'CUDA' || self.executionProvider.onUnavailable == 'UseCPU' || (has(self.resources.limits) && self.resources.limits.exists(name, name.startsWith('nvidia.com/')))",
+        message:
+          'resources.limits must hold a GPU such as nvidia.com/gpu when executionProvider.type is CUDA, unless executionProvider.onUnavailable is UseCPU',
+      },
+    ),
+  )
 
 export const inferenceServiceStatusSchema = z.object({
   observedGeneration: z
@@ -224,8 +276,7 @@ export const inferenceServiceStatusSchema = z.object({
     .optional()
     .meta({
       description: 'Which revisions gateways send requests to.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['revision'],
+      ...listMap('revision'),
     }),
   conditions: z
     .array(conditionSchema)
@@ -233,8 +284,7 @@ export const inferenceServiceStatusSchema = z.object({
     .optional()
     .meta({
       description: '`ModelVerified`, `WorkersReady`, `Routable`, and `Ready` as their sum.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['type'],
+      ...listMap('type'),
     }),
 })
 

@@ -1,52 +1,60 @@
 import { z } from 'zod'
 import { type CustomResource, conditionSchema } from './resource.ts'
+import { listMap, rules } from './rule.ts'
+import { dnsSubdomain, objectName, relativePathOrEmptyPattern, relativePathPattern } from './scalar.ts'
 
 export const modelFileSchema = z.object({
   path: z
     .string()
     .min(1)
     .max(255)
-    .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/)
+    .regex(relativePathPattern)
     .meta({ description: 'Relative path below the model folder; no "..", no leading dot or slash.' }),
   sha256: z
     .string()
+    .max(64)
     .regex(/^[0-9a-f]{64}$/)
     .meta({ description: 'SHA-256 of the file, 64 lower-case hex digits.' }),
   sizeBytes: z.int().min(1).max(1_099_511_627_776).meta({ format: 'int64', description: 'Size of the file in bytes.' }),
 })
 
+// Host (name, IPv4 or bracketed IPv6), port, and a path of URL characters without `@`, `?`, `#` and `\`.
+const folderUrlPattern =
+  /^https:\/\/([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\/([A-Za-z0-9._~!$&'()*+,;=:%-]+\/)*$/
+
 const httpsSourceSchema = z.object({
   url: z
     .string()
     .max(2048)
-    .regex(/^https:\/\/[^\s@?#\\]+\/$/)
-    .meta({ description: 'Folder URL; must be https, end with "/", and hold no user info, query or fragment.' }),
-  credentialsSecretName: z.string().max(253).optional().meta({
+    .regex(folderUrlPattern)
+    .meta({
+      description: 'Folder URL; must be https, end with "/", and hold no user info, query, fragment or ".." segment.',
+      ...rules({
+        rule: "!self.matches('/([.]|%2[eE]){1,2}/')",
+        message: 'url must not have the segments "." and ".."',
+      }),
+    }),
+  credentialsSecretName: dnsSubdomain.optional().meta({
     description:
       'Secret of the same namespace with key "token", or "username" and "password". The namespace must grant it to the fetch worker with a RoleBinding to ClusterRole hansa-source-credentials.',
   }),
 })
 
 const pvcSourceSchema = z.object({
-  claimName: z.string().min(1).max(253).meta({ description: 'PersistentVolumeClaim of the same namespace.' }),
+  claimName: dnsSubdomain.meta({ description: 'PersistentVolumeClaim of the same namespace.' }),
   path: z
     .string()
     .max(255)
-    .regex(/^([A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?$/)
+    .regex(relativePathOrEmptyPattern)
     .default('')
     .meta({ description: 'Folder below the root of the claim that holds the files.' }),
 })
 
 const localSourceSchema = z.object({
-  path: z
-    .string()
-    .min(1)
-    .max(255)
-    .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/)
-    .meta({
-      description:
-        'Folder below the local root that the cluster admin set for the fetch worker (chart value fetch.localRoot).',
-    }),
+  path: z.string().min(1).max(255).regex(relativePathPattern).meta({
+    description:
+      'Folder below the local root that the cluster admin set for the fetch worker (chart value fetch.localRoot).',
+  }),
 })
 
 export const modelSourceSchema = z
@@ -59,12 +67,10 @@ export const modelSourceSchema = z
   })
   .meta({
     description: 'Where the files are; exactly one member.',
-    'x-kubernetes-validations': [
-      {
-        rule: '[has(self.https), has(self.pvc), has(self.local)].filter(x, x).size() == 1',
-        message: 'source must have exactly one of https, pvc, local',
-      },
-    ],
+    ...rules({
+      rule: '[has(self.https), has(self.pvc), has(self.local)].filter(x, x).size() == 1',
+      message: 'source must have exactly one of https, pvc and local',
+    }),
   })
 
 export const modelSpecSchema = z
@@ -77,8 +83,7 @@ export const modelSpecSchema = z
       .max(256)
       .meta({
         description: 'Every file with its digest and size; `kubectl hansa model add URL` fills these in.',
-        'x-kubernetes-list-type': 'map',
-        'x-kubernetes-list-map-keys': ['path'],
+        ...listMap('path'),
       }),
     entrypoint: z
       .string()
@@ -89,17 +94,33 @@ export const modelSpecSchema = z
     licence: z.string().max(128).optional().meta({ description: 'SPDX licence expression of the weights.' }),
     lineage: z
       .object({
-        baseModelName: z.string().max(253).optional().meta({ description: 'Model that this one was derived from.' }),
+        baseModelName: objectName.optional().meta({ description: 'Model that this one was derived from.' }),
         description: z.string().max(1024).optional().meta({ description: 'How it was made.' }),
       })
       .optional()
       .meta({ description: 'Where the model comes from.' }),
   })
-  .meta({
-    'x-kubernetes-validations': [
-      { rule: 'self == oldSelf', message: 'spec is immutable: a new version is a new Model' },
-    ],
-  })
+  .meta(
+    rules(
+      { rule: 'self == oldSelf', message: 'spec must not change: a new version is a new Model' },
+      {
+        rule: "self.files.map(file, file.path + '/').all(folder, !self.files.exists(file, file.path.startsWith(folder)))",
+        message: 'files must not have a path that is the folder of another',
+      },
+      {
+        rule: "self.format != 'ONNX' || self.files.exists(file, file.path.endsWith('.onnx'))",
+        message: 'files must have one that ends in .onnx when format is ONNX',
+      },
+      {
+        rule: "self.format != 'ONNX' || has(self.entrypoint) || self.files.filter(file, file.path.endsWith('.onnx')).size() <= 1",
+        message: 'entrypoint must be set when several files end in .onnx',
+      },
+      {
+        rule: "!has(self.entrypoint) || (self.format == 'ONNX' && self.entrypoint.endsWith('.onnx') && self.files.exists(file, file.path == self.entrypoint))",
+        message: 'entrypoint must be the path of one of the files, end in .onnx, and go with format ONNX',
+      },
+    ),
+  )
 
 export const modelStatusSchema = z.object({
   observedGeneration: z
@@ -114,8 +135,7 @@ export const modelStatusSchema = z.object({
     .optional()
     .meta({
       description: '`Verified`: every file has its digest and is safe to load. `Ready`: it can be served.',
-      'x-kubernetes-list-type': 'map',
-      'x-kubernetes-list-map-keys': ['type'],
+      ...listMap('type'),
     }),
 })
 

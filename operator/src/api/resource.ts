@@ -45,7 +45,7 @@ export const conditionSchema = z.object({
     .int()
     .min(0)
     .optional()
-    .meta({ description: 'metadata.generation that the condition was set for.' }),
+    .meta({ format: 'int64', description: 'metadata.generation that the condition was set for.' }),
   lastTransitionTime: z.string().meta({ format: 'date-time', description: 'When the status last changed.' }),
   reason: z
     .string()
