@@ -18,14 +18,21 @@ export type ClientTls = {
   checkServerIdentity: NonNullable<ConnectionOptions['checkServerIdentity']>
 }
 
+const peers = new WeakMap<TLSSocket, string>()
+
 /**
  * The peer's identity: the URI of its certificate when that was verified against our authority and carries exactly one;
- * else undefined, and the caller must refuse.
+ * else undefined, and the caller must refuse. Cheap after the first call: TLS 1.3 has no renegotiation, so it cannot change.
  */
 export function peerUri(socket: TLSSocket): string | undefined {
   if (!socket.authorized) return undefined
-  const certificate = socket.getPeerX509Certificate()
-  return certificate === undefined ? undefined : certificateUri(certificate.raw)
+  const known = peers.get(socket)
+  if (known !== undefined) return known
+  // Not getPeerX509Certificate: on clients it takes the certificate out of the chain, and the next call finds none (Node 24).
+  const { raw } = socket.getPeerCertificate()
+  const uri = raw === undefined ? undefined : certificateUri(raw)
+  if (uri !== undefined) peers.set(socket, uri)
+  return uri
 }
 
 /**
