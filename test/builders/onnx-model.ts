@@ -1,0 +1,134 @@
+/**
+ * A tiny hand-written encoder of ONNX models (protobuf wire format, field numbers of onnx.proto), so that tests own their
+ * models and share no code with the decoder under test.
+ */
+
+/** TensorProto.DataType numbers of onnx.proto. */
+export const onnxType = {
+  FP32: 1,
+  UINT8: 2,
+  INT8: 3,
+  UINT16: 4,
+  INT16: 5,
+  INT32: 6,
+  INT64: 7,
+  BYTES: 8,
+  BOOL: 9,
+  FP16: 10,
+  FP64: 11,
+  UINT32: 12,
+  UINT64: 13,
+  BF16: 16,
+} as const
+export type OnnxType = keyof typeof onnxType
+
+/** A dimension: fixed, or symbolic by its name. */
+export type Dim = number | string
+export type Value = { name: string; type: OnnxType; shape: readonly Dim[] }
+export type Attribute =
+  | { name: string; int: number }
+  | { name: string; ints: readonly number[] }
+  | { name: string; graph: Graph }
+export type Node = {
+  op: string
+  inputs: readonly string[]
+  outputs: readonly string[]
+  attributes?: readonly Attribute[]
+}
+export type Initializer = { name: string; type: OnnxType; shape: readonly number[]; raw: Uint8Array }
+export type Graph = {
+  nodes: readonly Node[]
+  inputs: readonly Value[]
+  outputs: readonly Value[]
+  initializers?: readonly Initializer[]
+}
+
+function varint(value: number | bigint): Buffer {
+  let rest = BigInt.asUintN(64, BigInt(value))
+  const bytes: number[] = []
+  do {
+    const low = Number(rest & 0x7fn)
+    rest >>= 7n
+    bytes.push(rest === 0n ? low : low | 0x80)
+  } while (rest !== 0n)
+  return Buffer.from(bytes)
+}
+
+const integer = (field: number, value: number | bigint) => Buffer.concat([varint(field << 3), varint(value)])
+const bytes = (field: number, value: Uint8Array) =>
+  Buffer.concat([varint((field << 3) | 2), varint(value.byteLength), value])
+const text = (field: number, value: string) => bytes(field, Buffer.from(value))
+
+function valueInfo(value: Value): Buffer {
+  const dims = value.shape.map((dim) => bytes(1, typeof dim === 'number' ? integer(1, dim) : text(2, dim)))
+  const tensorType = Buffer.concat([integer(1, onnxType[value.type]), bytes(2, Buffer.concat(dims))])
+  return Buffer.concat([text(1, value.name), bytes(2, bytes(1, tensorType))])
+}
+
+function attribute(value: Attribute): Buffer {
+  if ('int' in value) return Buffer.concat([text(1, value.name), integer(3, value.int), integer(20, 2)])
+  if ('ints' in value) {
+    return Buffer.concat([text(1, value.name), ...value.ints.map((int) => integer(8, int)), integer(20, 7)])
+  }
+  return Buffer.concat([text(1, value.name), bytes(6, encodeGraph(value.graph)), integer(20, 5)])
+}
+
+function node(value: Node): Buffer {
+  return Buffer.concat([
+    ...value.inputs.map((name) => text(1, name)),
+    ...value.outputs.map((name) => text(2, name)),
+    text(4, value.op),
+    ...(value.attributes ?? []).map((item) => bytes(5, attribute(item))),
+  ])
+}
+
+function initializer(value: Initializer): Buffer {
+  return Buffer.concat([
+    ...value.shape.map((dim) => integer(1, dim)),
+    integer(2, onnxType[value.type]),
+    text(8, value.name),
+    bytes(9, value.raw),
+  ])
+}
+
+function encodeGraph(graph: Graph): Buffer {
+  return Buffer.concat([
+    ...graph.nodes.map((item) => bytes(1, node(item))),
+    text(2, 'graph'),
+    ...(graph.initializers ?? []).map((item) => bytes(5, initializer(item))),
+    ...graph.inputs.map((item) => bytes(11, valueInfo(item))),
+    ...graph.outputs.map((item) => bytes(12, valueInfo(item))),
+  ])
+}
+
+/** The bytes of a ModelProto of IR version 9 over the standard operator domain. */
+export function onnxModel(graph: Graph, opset = 19): Buffer {
+  const operatorSet = integer(2, opset)
+  return Buffer.concat([integer(1, 9), bytes(7, encodeGraph(graph)), bytes(8, operatorSet)])
+}
+
+/** A model with one input `x` and one output `y` of the same type and shape, joined by `Identity`. */
+export function identityModel(type: OnnxType, shape: readonly Dim[] = ['n']): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    inputs: [{ name: 'x', type, shape }],
+    outputs: [{ name: 'y', type, shape }],
+  })
+}
+
+/** `y = a + b` over two FP32 vectors of the same dynamic length. */
+export function addModel(): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Add', inputs: ['a', 'b'], outputs: ['y'] }],
+    inputs: [
+      { name: 'a', type: 'FP32', shape: ['n'] },
+      { name: 'b', type: 'FP32', shape: ['n'] },
+    ],
+    outputs: [{ name: 'y', type: 'FP32', shape: ['n'] }],
+  })
+}
+
+/** INT64 bytes, as initializers and raw tensors have them. */
+export function int64Bytes(...values: number[]): Uint8Array {
+  return new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
+}
