@@ -33,6 +33,9 @@ export type Job = KubeObject & {
     parallelism?: number
     completions?: number
     backoffLimit?: number
+    podFailurePolicy?: {
+      rules: { action: 'FailJob' | 'Ignore' | 'Count'; onExitCodes?: { operator: 'In' | 'NotIn'; values: number[] } }[]
+    }
     activeDeadlineSeconds?: number
     ttlSecondsAfterFinished?: number
     suspend?: boolean

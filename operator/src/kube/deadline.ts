@@ -1,0 +1,33 @@
+import type { Clock } from './clock.ts'
+
+/** A signal that ends with `parent` or after a time; `clear` it when the work is done. */
+export type Deadline = {
+  readonly signal: AbortSignal
+  /** Whether it was the time that ended it. */
+  expired(): boolean
+  remainingMilliseconds(): number
+  clear(): void
+}
+
+/** Starts a deadline. Unlike AbortSignal.any and .timeout it leaves nothing behind on a long-lived parent, and takes a clock. */
+export function startDeadline(clock: Clock, parent: AbortSignal, milliseconds: number): Deadline {
+  const controller = new AbortController()
+  const endsAt = clock.monotonic() + milliseconds
+  let expired = false
+  const onParent = () => controller.abort(parent.reason)
+  if (parent.aborted) onParent()
+  else parent.addEventListener('abort', onParent, { once: true })
+  const cancel = clock.after(milliseconds, () => {
+    expired = !controller.signal.aborted
+    controller.abort(new DOMException(`no answer within ${milliseconds} ms`, 'TimeoutError'))
+  })
+  return {
+    signal: controller.signal,
+    expired: () => expired,
+    remainingMilliseconds: () => Math.max(0, endsAt - clock.monotonic()),
+    clear() {
+      cancel()
+      parent.removeEventListener('abort', onParent)
+    },
+  }
+}
