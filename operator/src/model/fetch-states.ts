@@ -1,0 +1,119 @@
+import type { Model } from '../api/model.ts'
+import { type Clock, sleep } from '../kube/clock.ts'
+import type { Source } from '../kube/controller.ts'
+import { keyOf } from '../kube/resource.ts'
+import type { Store } from '../kube/store.ts'
+import { messageOf } from '../process/errors.ts'
+import type { Logger } from '../process/log.ts'
+import type { FetchClient, FetchState } from './fetch-client.ts'
+
+const idleSeconds = 10
+const busySeconds = 0.5
+
+/** What the fetch worker last said, by Model uid. */
+export type FetchStates = {
+  /** Undefined: the fetch worker knows nothing of it. */
+  get(uid: string): FetchState | undefined
+  set(state: FetchState): void
+  /** Undefined: it answers; else why not. */
+  readonly unreachable: string | undefined
+  /** Names the Models whose state changed. */
+  readonly source: Source
+}
+
+/**
+ * Asks the fetch worker for all its states again and again, more often while it works, and has it forget Models that are gone.
+ * One request for all Models, so that a thousand of them cost as much as one.
+ */
+export function startFetchStates(
+  deps: { client: FetchClient; models: Store<Model>; clock: Clock; log: Logger },
+  signal: AbortSignal,
+): FetchStates {
+  let states = new Map<string, FetchState>()
+  // Before the first answer nothing is known; that is not the same as being told that nothing is there.
+  let unreachable: string | undefined = 'not asked yet'
+  const listeners = new Set<(key: string) => void>()
+
+  const notify = (changed: Iterable<{ namespace: string; name: string }>) => {
+    for (const state of changed) for (const listener of listeners) listener(keyOf(state))
+  }
+
+  async function poll(): Promise<boolean> {
+    const items = await deps.client.list(signal)
+    const before = states
+    states = new Map(items.map((state) => [state.uid, state]))
+    const returned = unreachable !== undefined
+    unreachable = undefined
+    if (returned)
+      notify(deps.models.list().map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name })))
+    notify(items.filter((state) => !same(state, before.get(state.uid))))
+    notify([...before.values()].filter(({ uid }) => !states.has(uid)))
+    await forgetGone(items)
+    return items.some(({ phase }) => phase === 'Pending' || phase === 'Fetching')
+  }
+
+  async function forgetGone(items: readonly FetchState[]): Promise<void> {
+    if (!deps.models.isSynced()) return
+    const living = new Set(deps.models.list().map(({ metadata }) => metadata.uid))
+    for (const { uid, namespace, name } of items) {
+      if (living.has(uid)) continue
+      await deps.client.delete(uid, signal)
+      states.delete(uid)
+      deps.log.info({ kind: 'Model', namespace, name, uid }, 'told the fetch worker to forget a model that is gone')
+    }
+  }
+
+  async function loop(): Promise<void> {
+    while (!signal.aborted) {
+      let busy = false
+      try {
+        busy = await poll()
+      } catch (error) {
+        if (signal.aborted) return
+        if (unreachable === undefined || unreachable === 'not asked yet') {
+          deps.log.warn({ reason: 'FetchWorkerUnreachable' }, messageOf(error))
+          unreachable = messageOf(error)
+          notify(
+            deps.models.list().map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name })),
+          )
+        }
+        await sleep(deps.clock, 1000, signal)
+        continue
+      }
+      await sleep(deps.clock, (busy || recentPut() ? busySeconds : idleSeconds) * 1000, signal)
+    }
+  }
+
+  let lastPut = Number.NEGATIVE_INFINITY
+  const recentPut = () => deps.clock.monotonic() - lastPut < 5_000
+
+  void loop()
+  return {
+    get: (uid) => states.get(uid),
+    set: (state) => {
+      states.set(state.uid, state)
+      lastPut = deps.clock.monotonic()
+      notify([state])
+    },
+    get unreachable() {
+      return unreachable
+    },
+    source: {
+      synced: Promise.resolve(),
+      subscribe: (listener) => {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
+    },
+  }
+}
+
+function same(a: FetchState, b: FetchState | undefined): boolean {
+  return (
+    b !== undefined &&
+    a.phase === b.phase &&
+    a.reason === b.reason &&
+    a.message === b.message &&
+    a.generation === b.generation
+  )
+}

@@ -1,0 +1,88 @@
+import type { Registry } from 'prom-client'
+import type { Identity } from '../identity/identity.ts'
+import { spiffe } from '../identity/spiffe.ts'
+import { reconcileInferenceService } from '../inferenceservice/controller.ts'
+import { fieldManager } from '../inferenceservice/names.ts'
+import type { WorkerSettings } from '../inferenceservice/settings.ts'
+import { createApplier } from '../kube/apply-if-changed.ts'
+import type { KubeClient } from '../kube/client-types.ts'
+import { type Clock, systemClock } from '../kube/clock.ts'
+import { source, startController } from '../kube/controller.ts'
+import { createEventRecorder } from '../kube/events.ts'
+import { keyOf, refOf } from '../kube/resource.ts'
+import { modelOfPod, reconcileModel } from '../model/controller.ts'
+import { createFetchClient } from '../model/fetch-client.ts'
+import { startFetchStates } from '../model/fetch-states.ts'
+import type { Logger } from '../process/log.ts'
+import { ownerOf, serviceOf, startStores } from './stores.ts'
+
+export type ControllersDeps = {
+  client: KubeClient
+  identity: Identity
+  settings: WorkerSettings
+  instance: string
+  concurrency: number
+  log: Logger
+  registry: Registry
+  clock?: Clock
+}
+
+/** Runs all controllers until the signal is aborted, and resolves when the last reconcile has ended. */
+export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
+  const { client, settings, log, registry, concurrency, clock = systemClock } = deps
+  const stores = startStores({ client, log, registry }, signal)
+  const events = createEventRecorder({ client, controller: 'hansa.dev/operator', instance: deps.instance, log })
+  const fetch = createFetchClient({
+    url: settings.fetchUrl,
+    uri: spiffe(settings.trustDomain, settings.systemNamespace, 'hansa-fetch'),
+    identity: deps.identity,
+  })
+  const states = startFetchStates({ client: fetch, models: stores.models, clock, log }, signal)
+  const own = (object: Parameters<typeof refOf>[0]) => [keyOf(refOf(object))]
+
+  const modelDeps = { ...stores, events, clock, settings, fetch, states, applier: createApplier(client, 'hansa-model') }
+  const models = startController(
+    { log, registry, clock },
+    {
+      name: 'model',
+      sources: [
+        source(stores.models, own),
+        source(stores.jobs, ownerOf('Model')),
+        source(stores.pods, modelOfPod),
+        states.source,
+      ],
+      reconcile: (key, context) => reconcileModel(key, context, modelDeps),
+      concurrency,
+    },
+    signal,
+  )
+
+  const serviceDeps = { ...stores, client, events, clock, settings, applier: createApplier(client, fieldManager) }
+  const services = startController(
+    { log, registry, clock },
+    {
+      name: 'inferenceservice',
+      sources: [
+        source(stores.services, own),
+        source(stores.models, (model) =>
+          stores.services.byIndex('model', keyOf(refOf(model))).map((each) => keyOf(refOf(each))),
+        ),
+        source(stores.accounts, ownerOf('InferenceService')),
+        source(stores.policies, ownerOf('InferenceService')),
+        source(stores.deployments, ownerOf('InferenceService')),
+        source(stores.pods, serviceOf),
+      ],
+      reconcile: (key, context) => reconcileInferenceService(key, context, serviceDeps),
+      concurrency,
+    },
+    signal,
+  )
+
+  await new Promise<void>((done) => {
+    if (signal.aborted) done()
+    else signal.addEventListener('abort', () => done(), { once: true })
+  })
+  await Promise.all([models.stop(), services.stop()])
+  await events.close()
+  await fetch.close()
+}

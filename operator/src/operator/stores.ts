@@ -1,0 +1,50 @@
+import type { Registry } from 'prom-client'
+import type { InferenceService } from '../api/inference-service.ts'
+import type { KubeObject } from '../api/resource.ts'
+import { managedSelector, serviceLabel } from '../inferenceservice/names.ts'
+import { deployments, jobs, networkPolicies, pods, serviceAccounts } from '../kube/builtin.ts'
+import type { KubeClient } from '../kube/client-types.ts'
+import { inferenceServices, models } from '../kube/hansa-resources.ts'
+import { startReflector } from '../kube/reflector.ts'
+import { keyOf } from '../kube/resource.ts'
+import { modelOfPod } from '../model/controller.ts'
+import type { Logger } from '../process/log.ts'
+
+/** Everything that the controllers look at, kept in step with the API server. */
+export function startStores(deps: { client: KubeClient; log: Logger; registry: Registry }, signal: AbortSignal) {
+  const managed = { labelSelector: managedSelector }
+  return {
+    models: startReflector(deps, { resource: models }, signal).store,
+    services: startReflector(deps, { resource: inferenceServices, indexes: { model: modelOfService } }, signal).store,
+    accounts: startReflector(deps, { resource: serviceAccounts, ...managed }, signal).store,
+    policies: startReflector(deps, { resource: networkPolicies, ...managed }, signal).store,
+    jobs: startReflector(deps, { resource: jobs, ...managed }, signal).store,
+    deployments: startReflector(deps, { resource: deployments, ...managed, indexes: { service: serviceOf } }, signal)
+      .store,
+    pods: startReflector(
+      deps,
+      { resource: pods, ...managed, indexes: { service: serviceOf, model: modelOfPod } },
+      signal,
+    ).store,
+  }
+}
+
+export type Stores = ReturnType<typeof startStores>
+
+/** The key of the InferenceService that a child or pod belongs to. */
+export function serviceOf({ metadata }: KubeObject): readonly string[] {
+  const name = metadata.labels?.[serviceLabel]
+  return name === undefined ? [] : [keyOf({ namespace: metadata.namespace ?? '', name })]
+}
+
+function modelOfService({ metadata, spec }: InferenceService): readonly string[] {
+  return [keyOf({ namespace: metadata.namespace ?? '', name: spec.modelRef.name })]
+}
+
+/** The key of the controlling owner of that kind. */
+export function ownerOf(kind: string): (object: KubeObject) => readonly string[] {
+  return ({ metadata }) =>
+    (metadata.ownerReferences ?? [])
+      .filter((owner) => owner.controller === true && owner.kind === kind)
+      .map((owner) => keyOf({ namespace: metadata.namespace ?? '', name: owner.name }))
+}
