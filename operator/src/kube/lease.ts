@@ -91,6 +91,11 @@ export async function runElection(
     return undefined
   }
 
+  function renewCall(renewedAt: number) {
+    const left = renewDeadlineSeconds - (clock.monotonic() - renewedAt) / 1_000
+    return { signal: callSignal, timeoutSeconds: Math.min(5, Math.max(0.1, left)) }
+  }
+
   /** Renews until the signal is aborted (true: the lease is still ours) or the lease is lost (false). */
   async function keep(holding: { lease: Live<Lease>; renewedAt: number }, ended: AbortSignal): Promise<boolean> {
     while (!ended.aborted) {
@@ -99,12 +104,13 @@ export async function runElection(
       const renewedAt = clock.monotonic()
       try {
         const spec = { ...holding.lease.spec, renewTime: microTime(clock.now()) }
-        holding.lease = await client.replace(leases, { ...holding.lease, spec }, call)
+        holding.lease = await client.replace(leases, { ...holding.lease, spec }, renewCall(holding.renewedAt))
         holding.renewedAt = renewedAt
       } catch (thrown) {
         log.warn({ error: messageOf(thrown) }, 'cannot renew the lease')
         if (isConflict(thrown)) {
-          const current = await client.get(leases, { namespace, name }, call).catch(() => undefined)
+          const ref = { namespace, name }
+          const current = await client.get(leases, ref, renewCall(holding.renewedAt)).catch(() => undefined)
           // A renewal whose answer was lost conflicts with itself.
           if (current?.spec?.holderIdentity === identity) {
             const sameTerm = current.spec.leaseTransitions === holding.lease.spec?.leaseTransitions
@@ -143,7 +149,8 @@ export async function runElection(
     signal.addEventListener('abort', onSignal, { once: true })
     if (signal.aborted) onSignal()
     const held = () => !leading.signal.aborted && clock.monotonic() - holding.renewedAt < leaseDurationSeconds * 1_000
-    const led = lead({ token, signal: leading.signal, held })
+    const term = { token, signal: leading.signal, held }
+    const led = (leading.signal.aborted ? Promise.resolve() : lead(term))
       .catch((thrown: unknown) => log.error({ error: messageOf(thrown) }, 'the leader failed'))
       .finally(() => keeping.abort())
     const ours = await keep(holding, keeping.signal)
