@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest'
+import { inferenceService, suspended, withReplicas, withStatus } from '../../../test/builders/inference-service.ts'
+import type { InferenceService } from '../api/inference-service.ts'
+import type { Deployment } from '../kube/builtin.ts'
+import { revisionLabels } from './names.ts'
+import { plan } from './plan.ts'
+
+const template = { spec: { containers: [] } }
+const next = { revision: 'bbbbbbbb', template }
+
+function deployment(revision: string, ready: number): Deployment {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: {
+      name: `chat-${revision}`,
+      namespace: 'default',
+      generation: 1,
+      labels: revisionLabels('chat', revision),
+    },
+    spec: { replicas: 2, selector: {}, template },
+    status: { observedGeneration: 1, replicas: 2, readyReplicas: ready },
+  }
+}
+
+function serving(...revisions: string[]): InferenceService {
+  return inferenceService(
+    'chat',
+    withReplicas(2),
+    withStatus({ traffic: revisions.map((revision) => ({ revision, percent: 100 })) }),
+  )
+}
+
+test('the first revision gets all requests at once', () => {
+  const decided = plan({ service: serving(), latest: next, deployments: [] })
+  expect(decided.latest).toEqual({ ...next, replicas: 2 })
+  expect(decided.traffic).toEqual([{ revision: 'bbbbbbbb', percent: 100 }])
+})
+
+test('requests stay with the old revision until all workers of the new one are ready', () => {
+  const old = deployment('aaaaaaaa', 2)
+  const decided = plan({ service: serving('aaaaaaaa'), latest: next, deployments: [old, deployment('bbbbbbbb', 1)] })
+  expect(decided.traffic).toEqual([{ revision: 'aaaaaaaa', percent: 100 }])
+  expect(decided.remove).toEqual([])
+})
+
+test('the old workers stay until gateways were told of the new ones', () => {
+  const deployments = [deployment('aaaaaaaa', 2), deployment('bbbbbbbb', 2)]
+  const first = plan({ service: serving('aaaaaaaa'), latest: next, deployments })
+  expect(first.traffic).toEqual([{ revision: 'bbbbbbbb', percent: 100 }])
+  expect(first.remove).toEqual([])
+  const second = plan({ service: serving('bbbbbbbb'), latest: next, deployments })
+  expect(second.remove.map(({ metadata }) => metadata.name)).toEqual(['chat-aaaaaaaa'])
+})
+
+test('a revision that serves nobody any more gives way at once to the new one', () => {
+  const deployments = [deployment('aaaaaaaa', 0), deployment('bbbbbbbb', 0)]
+  expect(plan({ service: serving('aaaaaaaa'), latest: next, deployments }).traffic).toEqual([
+    { revision: 'bbbbbbbb', percent: 100 },
+  ])
+})
+
+test('an abandoned attempt is removed while the old revision serves on', () => {
+  const deployments = [deployment('aaaaaaaa', 2), deployment('cccccccc', 0), deployment('bbbbbbbb', 0)]
+  const decided = plan({ service: serving('aaaaaaaa'), latest: next, deployments })
+  expect(decided.remove.map(({ metadata }) => metadata.name)).toEqual(['chat-cccccccc'])
+})
+
+test('while the model cannot be served nothing that runs is touched', () => {
+  const decided = plan({ service: serving('aaaaaaaa'), latest: undefined, deployments: [deployment('aaaaaaaa', 2)] })
+  expect(decided).toEqual({
+    latest: undefined,
+    remove: [],
+    traffic: [{ revision: 'aaaaaaaa', percent: 100 }],
+    wantedReplicas: 2,
+  })
+})
+
+test('a suspended service has no workers and no traffic', () => {
+  const service = serving('aaaaaaaa')
+  suspended(service)
+  const decided = plan({ service, latest: next, deployments: [deployment('aaaaaaaa', 2)] })
+  expect(decided.latest).toBeUndefined()
+  expect(decided.traffic).toEqual([])
+  expect(decided.remove).toHaveLength(1)
+})
+
+test('zero replicas get no traffic and keep their Deployment', () => {
+  const service = serving('bbbbbbbb')
+  withReplicas(0)(service)
+  const decided = plan({ service, latest: next, deployments: [deployment('bbbbbbbb', 2)] })
+  expect(decided.traffic).toEqual([])
+  expect(decided.latest?.replicas).toBe(0)
+  expect(decided.remove).toEqual([])
+})

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest'
+import { inferenceService, withGpus, withSpec } from '../../../test/builders/inference-service.ts'
+import { model, withSource } from '../../../test/builders/model.ts'
+import { serveSettingsSchema, workerModelSchema } from '../api/inference-service.ts'
+import { revisionOf } from './revision.ts'
+import type { WorkerSettings } from './settings.ts'
+import { wholeCpus, workerPod } from './worker-pod.ts'
+
+const settings: WorkerSettings = {
+  workerImage: 'worker:1',
+  imagePullPolicy: 'IfNotPresent',
+  imagePullSecrets: [],
+  systemNamespace: 'hansa-system',
+  trustDomain: 'td',
+  caPem: 'CA',
+  caUrl: 'https://ca:9443',
+  fetchUrl: 'https://fetch:8444',
+  gatewayUrl: 'https://gw',
+}
+
+const build = (service = inferenceService('chat'), of = model('chat-v1')) =>
+  workerPod(service, of, 'model.onnx', settings)
+const env = (template = build(), container = 'serve') =>
+  Object.fromEntries(
+    [...(template.spec.initContainers ?? []), ...template.spec.containers]
+      .find(({ name }) => name === container)
+      ?.env?.map(({ name, value }) => [name, value]) ?? [],
+  )
+
+test('every container meets the restricted Pod Security Standard and no API token is mounted', () => {
+  const { spec } = build()
+  expect(spec.automountServiceAccountToken).toBe(false)
+  expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
+  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+    expect(container.securityContext).toMatchObject({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    })
+  }
+})
+
+test('workers are told their settings in the form that they parse', () => {
+  expect(serveSettingsSchema.parse(JSON.parse(env().HANSA_SERVE ?? ''))).toMatchObject({
+    modelName: 'chat',
+    executionProvider: { type: 'CPU' },
+  })
+  expect(workerModelSchema.parse(JSON.parse(env(undefined, 'pull').HANSA_MODEL ?? '')).files).toHaveLength(1)
+})
+
+test('Auto means CUDA where a GPU is asked for', () => {
+  const gpu = env(build(inferenceService('chat', withGpus(1))))
+  expect(JSON.parse(gpu.HANSA_SERVE ?? '').executionProvider.type).toBe('CUDA')
+})
+
+test('a model on a claim is mounted read-only into pull alone', () => {
+  const template = build(undefined, model('chat-v1', withSource({ pvc: { claimName: 'weights', path: 'v3' } })))
+  expect(template.spec.volumes).toContainEqual({
+    name: 'source',
+    persistentVolumeClaim: { claimName: 'weights', readOnly: true },
+  })
+  expect(env(template, 'pull').HANSA_SOURCE_DIR).toMatch(/\/v3$/)
+  expect(template.spec.containers[0]?.volumeMounts?.some(({ name }) => name === 'source')).toBe(false)
+})
+
+test('access and scaling make no new revision, resources do, and key order does not', () => {
+  const base = revisionOf(build())
+  expect(
+    revisionOf(
+      build(inferenceService('chat', withSpec({ access: { serviceAccounts: [{ namespace: 'a', name: 'b' }] } }))),
+    ),
+  ).toBe(base)
+  expect(revisionOf(build(inferenceService('chat', withSpec({ resources: { limits: { memory: '1Gi' } } }))))).not.toBe(
+    base,
+  )
+  const a = revisionOf(build(inferenceService('chat', withSpec({ nodeSelector: { a: '1', b: '2' } }))))
+  const b = revisionOf(build(inferenceService('chat', withSpec({ nodeSelector: { b: '2', a: '1' } }))))
+  expect(a).toBe(b)
+})
+
+test.each([
+  ['500m', 1],
+  ['1500m', 2],
+  ['2', 2],
+  ['0.5', 1],
+  ['nonsense', 1],
+])('%s of CPU are %d whole processors', (quantity, cpus) => {
+  expect(wholeCpus(quantity)).toBe(cpus)
+})
