@@ -40,11 +40,27 @@ export interface EnsureAssetsOptions {
 export async function ensureAssets(options: EnsureAssetsOptions = {}): Promise<Assets> {
   const env = options.env ?? process.env
   const [kubectl, helm] = await Promise.all([installedKubectl(env), installedHelm(env)])
+  return ensure({ kubectl, helm }, [kubeStep, etcdStep, ...(helm === undefined ? [helmStep] : [])], options)
+}
+
+/** Finds or builds only what one needs to use a cluster that exists already. */
+export async function ensureTools(options: EnsureAssetsOptions = {}): Promise<Pick<Assets, 'kubectl' | 'helm'>> {
+  const env = options.env ?? process.env
+  const [kubectl, helm] = await Promise.all([installedKubectl(env), installedHelm(env)])
+  if (kubectl !== undefined && helm !== undefined) return { kubectl, helm }
+  const steps = [...(kubectl === undefined ? [kubeStep] : []), ...(helm === undefined ? [helmStep] : [])]
+  return ensure({ kubectl, helm }, steps, options)
+}
+
+async function ensure(
+  { kubectl, helm }: Installed,
+  steps: readonly BuildStep[],
+  options: EnsureAssetsOptions,
+): Promise<Assets> {
+  const env = options.env ?? process.env
   const given = env.HANSA_KUBE_ASSETS
   if (given) return fromFolder(resolve(given), { kubectl, helm })
-
   const folder = join(cacheFolder(env), recipeKey())
-  const steps = [kubeStep, etcdStep, ...(helm === undefined ? [helmStep] : [])]
   if (!(await allBuilt(folder, steps))) await buildMissing(folder, steps, env, options)
   return inFolder(folder, { kubectl, helm })
 }

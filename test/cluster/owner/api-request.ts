@@ -37,7 +37,8 @@ export function createApiClient(serverUrl: string, caPem: string, admin?: KeyAnd
         dispatcher: token === undefined ? asAdmin : anonymous,
         signal: AbortSignal.timeout(timeoutMilliseconds),
         headers: {
-          accept: 'application/json',
+          // Not everything is plain JSON: the token signing keys are application/jwk-set+json.
+          accept: 'application/json, */*',
           'user-agent': 'hansa-test-cluster',
           ...(body === undefined ? {} : { 'content-type': type }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

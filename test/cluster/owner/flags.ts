@@ -62,6 +62,8 @@ export function apiserverFlags(folder: OwnerFolder, ports: OwnerPorts, ranges: N
     `--service-node-port-range=${ranges.nodePortRange}`,
     '--allow-privileged=true',
     '--profiling=false',
+    // Without it a stop waits a minute for watches that nobody ends.
+    '--shutdown-watch-termination-grace-period=1s',
   ]
 }
 

@@ -30,6 +30,8 @@ export interface PartOptions {
   readonly logPath: string
   readonly isReady: () => Promise<boolean>
   readonly readyDeadlineMilliseconds?: number
+  /** How long `stop` waits by default before SIGKILL. */
+  readonly graceMilliseconds?: number
 }
 
 const pollMilliseconds = 50
@@ -39,7 +41,7 @@ export function definePart(options: PartOptions): Part {
   let process: TetheredProcess | undefined
   const live = () => (process?.exit === undefined ? process : undefined)
 
-  async function stop(graceMilliseconds = 10_000): Promise<void> {
+  async function stop(graceMilliseconds = options.graceMilliseconds ?? 10_000): Promise<void> {
     const running = live()
     if (!running) return
     running.signal('SIGCONT') // a paused process would not see the SIGTERM
