@@ -1,0 +1,328 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { endAfterBody } from '../http/linger.ts'
+import { refuse } from '../http/refuse.ts'
+import type { RequestHead } from '../http/request-head.ts'
+import { responseHead } from '../http/response-head.ts'
+import type { Target } from '../http/target.ts'
+import type { TraceContext } from '../http/trace-context.ts'
+import type { Route } from '../route/route.ts'
+import type { AttemptResult, Worker } from '../route/worker.ts'
+import { resultOfError } from './failure.ts'
+import { BodyTooLargeError, ForwardedBody } from './forwarded-body.ts'
+import { readSmallBody, smallBodyBytes } from './read-small-body.ts'
+
+export type ExchangeInput = {
+  request: IncomingMessage
+  response: ServerResponse
+  head: RequestHead
+  target: Target
+  trace: TraceContext
+  requestId: string
+  route: Route
+  /** Monotonic milliseconds. */
+  deadline: number
+}
+
+export type ExchangeResult = {
+  status: number
+  requestBytes: number
+  responseBytes: number
+  attempts: number
+  /** Pod that gave the answer. */
+  worker: string | undefined
+  /** Why the gateway itself gave the answer or cut it off; undefined when the worker's answer went through whole. */
+  failure: string | undefined
+}
+
+export type ExchangeDeps = {
+  now: () => number
+  /** An attempt failed before an answer; `retried` tells whether another followed. */
+  onUpstreamError: (route: Route, reason: AttemptResult, retried: boolean) => void
+  onDone: (input: ExchangeInput, result: ExchangeResult) => void
+}
+
+const maxRetries = 2
+const clientClosedStatus = 499 // as nginx logs it; never sent
+
+/** One request from the moment it was let in: to a worker, perhaps a second one, and back. Never two answers, never none. */
+export class Exchange {
+  readonly #input: ExchangeInput
+  readonly #deps: ExchangeDeps
+  readonly #tried: Worker[] = []
+  #attempt: Attempt | undefined
+  #body: Buffer | ForwardedBody | undefined
+  #timer: NodeJS.Timeout | undefined
+  #done = false
+  requestBytes = 0
+  responseBytes = 0
+
+  constructor(input: ExchangeInput, deps: ExchangeDeps) {
+    this.#input = input
+    this.#deps = deps
+  }
+
+  start(): void {
+    const { request, response, head, route, deadline } = this.#input
+    route.inFlight += 1
+    route.budget.deposit()
+    this.#timer = setTimeout(this.#onDeadline, Math.max(1, deadline - this.#deps.now()))
+    response.on('close', this.#onClose)
+    if (head.expectsContinue) response.writeContinue()
+    const length = head.contentLength ?? 0
+    if (!head.chunked && length === 0) {
+      this.#tryWorker()
+    } else if (!head.chunked && length <= smallBodyBytes) {
+      readSmallBody(request, (body) => {
+        if (this.#done) return
+        this.#body = body
+        this.requestBytes = body.length
+        this.#tryWorker()
+      })
+    } else {
+      this.#body = new ForwardedBody(request, route.spec.requestBytes)
+      this.#tryWorker()
+    }
+  }
+
+  get input(): ExchangeInput {
+    return this.#input
+  }
+
+  get isDone(): boolean {
+    return this.#done
+  }
+
+  get canReplay(): boolean {
+    return !(this.#body instanceof ForwardedBody) || !this.#body.consumed
+  }
+
+  /** Takes another worker after an attempt that the user has seen nothing of; false when there is none or the budget is spent. */
+  retry(): boolean {
+    if (this.#done || !this.canReplay || this.#tried.length > maxRetries) return false
+    if (this.#input.route.pick(this.#tried) === undefined || !this.#input.route.budget.withdraw()) return false
+    this.#tryWorker()
+    return true
+  }
+
+  failed(attempt: Attempt, error: unknown): void {
+    if (this.#done || attempt !== this.#attempt) return
+    if (error instanceof BodyTooLargeError) {
+      this.refuse(413, `the body is larger than ${this.#input.route.spec.requestBytes} bytes`, 'RequestTooLarge')
+      return
+    }
+    const result = resultOfError(error, attempt.started)
+    // A request whose bytes may have reached a worker is not sent again unless its method says that it is safe (RFC 9110
+    // section 9.2.2): the worker may have done the work already.
+    const mayRepeat = !attempt.started || this.#input.request.method !== 'POST'
+    const retried = !this.#input.response.headersSent && mayRepeat && this.retry()
+    this.#deps.onUpstreamError(this.#input.route, result, retried)
+    if (retried) return
+    if (this.#input.response.headersSent) this.cutOff('WorkerBroke')
+    else if (attempt.started) this.refuse(502, 'the worker closed the connection', 'WorkerBroke')
+    else this.refuse(503, 'no worker can be reached', 'WorkersUnreachable', { 'retry-after': '1' })
+  }
+
+  retriedAfterAnswer(result: AttemptResult): void {
+    this.#deps.onUpstreamError(this.#input.route, result, true)
+  }
+
+  /** Answers in the gateway's own name; only before anything of a worker's answer was sent. */
+  refuse(status: number, error: string, failure: string, headers: Record<string, string> = {}): void {
+    const { request, response, requestId } = this.#input
+    if (!this.#stop()) return
+    this.responseBytes = refuse(request, response, { status, error, headers }, requestId)
+    this.#report(status, failure)
+  }
+
+  /** Ends an answer that has begun and cannot be completed: closing the connection is the only way left to say so. */
+  cutOff(failure: string): void {
+    if (!this.#stop()) return
+    this.#input.response.destroy()
+    this.#report(this.#input.response.statusCode, failure)
+  }
+
+  complete(): void {
+    const { request, response } = this.#input
+    if (!this.#stop()) return
+    endAfterBody(request, response)
+    this.#report(response.statusCode, undefined)
+  }
+
+  #tryWorker(): void {
+    const { route, head, trace, requestId, target, request } = this.#input
+    const worker = route.pick(this.#tried)
+    if (worker === undefined) {
+      this.refuse(503, 'the service has no ready worker', 'NoReadyWorker', { 'retry-after': '2' })
+      return
+    }
+    // undici marks a stream that it has given up, even an untouched one.
+    if (this.#body instanceof ForwardedBody && this.#tried.length > 0) {
+      this.#body = new ForwardedBody(request, route.spec.requestBytes)
+    }
+    this.#tried.push(worker)
+    const headers = [
+      ...head.forwarded,
+      'x-request-id',
+      requestId,
+      'traceparent',
+      trace.traceparent,
+      'x-hansa-timeout-ms',
+      String(Math.max(1, Math.floor(this.#input.deadline - this.#deps.now()))),
+    ]
+    if (trace.tracestate !== undefined) headers.push('tracestate', trace.tracestate)
+    if (this.#body instanceof ForwardedBody && head.contentLength !== undefined) {
+      headers.push('content-length', String(head.contentLength))
+    }
+    const attempt = new Attempt(this, worker)
+    this.#attempt = attempt
+    worker.outstanding += 1
+    worker.dispatch(
+      {
+        path: target.workerPath,
+        // readHead has let only these through.
+        method: request.method as 'GET' | 'HEAD' | 'POST',
+        headers,
+        // ForwardedBody is a stream of the old kind, which undici reads (core/util.js, isStream) but does not declare.
+        body: (this.#body ?? null) as Buffer | null,
+      },
+      attempt,
+    )
+  }
+
+  readonly #onDeadline = () => {
+    if (this.#done) return
+    const { request, response, route } = this.#input
+    if (response.headersSent) this.cutOff('DeadlineExceeded')
+    else if (!request.complete && this.#attempt === undefined) {
+      this.refuse(408, 'the request body did not arrive in time', 'RequestTimeout')
+    } else
+      this.refuse(504, `no answer within the deadline (at most ${route.spec.requestSeconds} s)`, 'DeadlineExceeded')
+  }
+
+  readonly #onClose = () => {
+    if (this.#stop()) this.#report(clientClosedStatus, 'ClientClosed')
+  }
+
+  /** Ends the exchange, whatever is under way; false when it has ended before. */
+  #stop(): boolean {
+    if (this.#done) return false
+    this.#done = true
+    clearTimeout(this.#timer)
+    this.#input.route.inFlight -= 1
+    this.#attempt?.abandon()
+    return true
+  }
+
+  #report(status: number, failure: string | undefined): void {
+    if (this.#body instanceof ForwardedBody) this.requestBytes = this.#body.bytes
+    this.#deps.onDone(this.#input, {
+      status,
+      requestBytes: this.requestBytes,
+      responseBytes: this.responseBytes,
+      attempts: this.#tried.length,
+      worker: this.#tried.at(-1)?.endpoint.pod,
+      failure,
+    })
+  }
+}
+
+/** One try with one worker, as undici's handler. After `abandon`, or once a retry was started, nothing of it reaches the user. */
+class Attempt implements Dispatcher.DispatchHandler {
+  started = false
+  #controller: Dispatcher.DispatchController | undefined
+  #ended = false
+  #discarding = false
+  #waiting = false
+  readonly #exchange: Exchange
+  readonly #worker: Worker
+
+  constructor(exchange: Exchange, worker: Worker) {
+    this.#exchange = exchange
+    this.#worker = worker
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // The user left, or the deadline passed, while this waited for a connection.
+    if (this.#exchange.isDone) {
+      controller.abort(new Error('no longer wanted'))
+      return
+    }
+    this.started = true
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2],
+  ): void {
+    if (status < 200) return
+    const { request, response, requestId, route } = this.#exchange.input
+    const draining = status === 503 && `${headers.connection}`.toLowerCase() === 'close'
+    const result = draining ? 'draining' : status >= 500 && status !== 504 ? 'serverError' : 'answered'
+    this.#worker.record(result)
+    if (this.#exchange.isDone) return
+    if ((draining || status === 429) && this.#exchange.retry()) {
+      // A refusal, so the worker has done nothing. Its short answer is read to the end to keep the connection.
+      this.#discarding = true
+      this.#exchange.retriedAfterAnswer(result)
+      return
+    }
+    const head = responseHead(headers, requestId)
+    if (head === undefined || (status >= 300 && status < 400)) {
+      this.#exchange.refuse(502, 'the worker sent an answer that cannot be passed on', 'WorkerAnswerInvalid')
+      return
+    }
+    if ((head.contentLength ?? 0) > route.spec.responseBytes) {
+      this.#exchange.refuse(502, `the answer is larger than ${route.spec.responseBytes} bytes`, 'ResponseTooLarge')
+      return
+    }
+    // An answer before the whole request came: what is left of the request is not worth keeping the connection for.
+    if (!request.complete) head.headers.push('connection', 'close')
+    response.writeHead(status, head.headers)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#discarding || this.#exchange.isDone) return
+    const { response, route } = this.#exchange.input
+    this.#exchange.responseBytes += chunk.length
+    if (this.#exchange.responseBytes > route.spec.responseBytes) {
+      this.#exchange.cutOff('ResponseTooLarge')
+      return
+    }
+    if (response.write(chunk)) return
+    controller.pause()
+    if (this.#waiting) return
+    this.#waiting = true
+    response.once('drain', () => {
+      this.#waiting = false
+      controller.resume()
+    })
+  }
+
+  onResponseEnd(): void {
+    this.#end()
+    if (this.#discarding || this.#exchange.isDone) return
+    this.#exchange.complete()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: unknown): void {
+    const discarding = this.#discarding
+    this.#end()
+    if (discarding || this.#exchange.isDone) return
+    this.#worker.record(error instanceof BodyTooLargeError ? 'undecided' : resultOfError(error, this.started))
+    this.#exchange.failed(this, error)
+  }
+
+  /** Stops the worker's effort: nobody waits for it any more. */
+  abandon(): void {
+    if (!this.#ended) this.#controller?.abort(new Error('no longer wanted'))
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#worker.outstanding -= 1
+  }
+}

@@ -1,0 +1,28 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+const lingerMs = 1000
+const lingerBytes = 1024 * 1024
+
+/**
+ * Ends an answer whose request may not have arrived whole. The rest of the body is discarded for a moment first, because closing
+ * a connection with unread bytes resets it, and the user might never see the answer (RFC 9112 section 9.6).
+ */
+export function endAfterBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete || request.destroyed) {
+    response.end()
+    return
+  }
+  let discarded = 0
+  const finish = () => {
+    clearTimeout(timer)
+    request.off('data', count).off('end', finish).off('close', finish)
+    response.end()
+  }
+  const count = (chunk: Buffer) => {
+    discarded += chunk.length
+    if (discarded > lingerBytes) finish()
+  }
+  const timer = setTimeout(finish, lingerMs)
+  request.on('data', count).on('end', finish).on('close', finish)
+  request.resume()
+}

@@ -1,0 +1,119 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { IssuerKeys } from './auth/issuer-keys.ts'
+import type { Finished } from './handle-request.ts'
+import type { Route } from './route/route.ts'
+import type { RouteTable } from './route/route-table.ts'
+import type { AttemptResult } from './route/worker.ts'
+
+export type GatewayMetrics = {
+  finished(finished: Finished, seconds: number): void
+  upstreamError(route: Route, reason: AttemptResult, retried: boolean): void
+  tlsError(): void
+}
+
+/** Registers the gateway's metrics. Only names of services that exist become labels; everything else is "unknown". */
+export function createMetrics(deps: {
+  registry: Registry
+  routes: RouteTable
+  issuers: readonly IssuerKeys[]
+  routesAgeSeconds: () => number | undefined
+}): GatewayMetrics {
+  const { registry, routes, issuers } = deps
+  const registers = [registry]
+  const service = ['namespace', 'service'] as const
+  const requests = new Counter({
+    name: 'hansa_gateway_requests_total',
+    help: 'Requests by service and status code; 499 when the user left.',
+    labelNames: [...service, 'code'],
+    registers,
+  })
+  const duration = new Histogram({
+    name: 'hansa_gateway_request_duration_seconds',
+    help: 'Time from the head of a request to the end of its answer.',
+    labelNames: [...service],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers,
+  })
+  const upstreamErrors = new Counter({
+    name: 'hansa_gateway_upstream_errors_total',
+    help: 'Attempts with a worker that failed.',
+    labelNames: [...service, 'reason'],
+    registers,
+  })
+  const retries = new Counter({
+    name: 'hansa_gateway_retries_total',
+    help: 'Requests that were given to another worker.',
+    labelNames: [...service],
+    registers,
+  })
+  const tlsErrors = new Counter({
+    name: 'hansa_gateway_tls_errors_total',
+    help: 'Handshakes of users that failed.',
+    registers,
+  })
+  new Gauge({
+    name: 'hansa_gateway_in_flight',
+    help: 'Requests that are being forwarded.',
+    labelNames: [...service],
+    registers,
+    collect() {
+      this.reset()
+      for (const { spec, inFlight } of routes.list()) {
+        this.set({ namespace: spec.namespace, service: spec.service }, inFlight)
+      }
+    },
+  })
+  new Gauge({
+    name: 'hansa_gateway_ready_workers',
+    help: 'Workers that requests can go to, ejected ones not counted.',
+    labelNames: [...service],
+    registers,
+    collect() {
+      this.reset()
+      for (const { spec, workers } of routes.list()) {
+        const ready = workers.filter((worker) => !worker.isEjected()).length
+        this.set({ namespace: spec.namespace, service: spec.service }, ready)
+      }
+    },
+  })
+  new Gauge({
+    name: 'hansa_gateway_jwks_age_seconds',
+    help: 'Age of the keys of a token issuer.',
+    labelNames: ['issuer'],
+    registers,
+    collect() {
+      for (const issuer of issuers) {
+        const age = issuer.ageSeconds()
+        if (age !== undefined) this.set({ issuer: issuer.name }, age)
+      }
+    },
+  })
+  new Gauge({
+    name: 'hansa_gateway_routes_age_seconds',
+    help: 'Time since the API server last said anything about routes; a quiet one speaks once a minute.',
+    registers,
+    collect() {
+      const age = deps.routesAgeSeconds()
+      if (age !== undefined) this.set(age)
+    },
+  })
+
+  const labelsOf = (route: Route | undefined) =>
+    route === undefined
+      ? { namespace: 'unknown', service: 'unknown' }
+      : { namespace: route.spec.namespace, service: route.spec.service }
+
+  return {
+    finished({ route, target, result }, seconds) {
+      const known = route ?? (target === undefined ? undefined : routes.get(target.namespace, target.service))
+      const labels = labelsOf(known)
+      requests.inc({ ...labels, code: result.status })
+      duration.observe(labels, seconds)
+    },
+    upstreamError(route, reason, retried) {
+      upstreamErrors.inc({ ...labelsOf(route), reason })
+      if (retried) retries.inc(labelsOf(route))
+    },
+    tlsError: () => tlsErrors.inc(),
+  }
+}

@@ -1,0 +1,57 @@
+import { isIP } from 'node:net'
+import { type InferenceService, inferenceServiceSpecSchema } from '../../api/inference-service.ts'
+import type { Pod } from '../../kube/pod-types.ts'
+import { type Endpoint, type RouteSpec, routeKey } from './route-spec.ts'
+
+export const serviceLabel = 'hansa.dev/inference-service'
+export const revisionLabel = 'hansa.dev/revision'
+
+/** The part of the spec that routing needs, so that one odd field elsewhere never takes a service off the air. */
+const routedSpecSchema = inferenceServiceSpecSchema.pick({ access: true, timeouts: true, limits: true, suspend: true })
+
+export type RoutePlan = { routes: RouteSpec[]; unreadable: { key: string; problem: string }[] }
+
+/** Services and their worker pods to routes; a pod counts when it is Ready, not being deleted, and its revision has traffic. */
+export function planRoutes(services: readonly InferenceService[], pods: readonly Pod[]): RoutePlan {
+  const podsByService = Map.groupBy(pods, (pod) =>
+    routeKey(pod.metadata.namespace ?? '', pod.metadata.labels?.[serviceLabel] ?? ''),
+  )
+  const plan: RoutePlan = { routes: [], unreadable: [] }
+  for (const service of services) {
+    const { name, namespace = '', deletionTimestamp } = service.metadata
+    if (deletionTimestamp !== undefined) continue
+    const key = routeKey(namespace, name)
+    const parsed = routedSpecSchema.safeParse(service.spec)
+    if (!parsed.success) {
+      plan.unreadable.push({ key, problem: parsed.error.issues[0]?.message ?? 'unreadable' })
+      continue
+    }
+    const { access, timeouts, limits, suspend } = parsed.data
+    const percents = new Map(service.status?.traffic?.map(({ revision, percent }) => [revision, percent]))
+    plan.routes.push({
+      namespace,
+      service: name,
+      serviceAccounts: (access.serviceAccounts ?? []).map((account) => `${account.namespace}:${account.name}`),
+      oidc: (access.oidc ?? []).map(({ issuerName, subjects = [], groups = [] }) => ({ issuerName, subjects, groups })),
+      requestSeconds: timeouts.requestSeconds,
+      requestBytes: limits.requestBytes,
+      responseBytes: limits.responseBytes,
+      inFlight: limits.inFlight,
+      suspended: suspend,
+      endpoints: (podsByService.get(key) ?? [])
+        .flatMap((pod) => endpoint(pod, percents))
+        .sort((a, b) => a.pod.localeCompare(b.pod))
+        .slice(0, 1000),
+    })
+  }
+  return plan
+}
+
+function endpoint(pod: Pod, percents: ReadonlyMap<string, number>): Endpoint[] {
+  const revision = pod.metadata.labels?.[revisionLabel] ?? ''
+  const percent = percents.get(revision) ?? 0
+  const address = pod.status?.podIP ?? ''
+  const ready = pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+  if (percent === 0 || !ready || pod.metadata.deletionTimestamp !== undefined || isIP(address) === 0) return []
+  return [{ address, pod: pod.metadata.name, revision, percent }]
+}

@@ -1,0 +1,66 @@
+import type { buildConnector } from 'undici'
+import { Route } from './route.ts'
+import { type RouteSpec, routeKey } from './route-spec.ts'
+import type { Worker, WorkerDeps } from './worker.ts'
+
+export type RouteTableDeps = Omit<WorkerDeps, 'connect'> & {
+  connectorFor: (namespace: string, service: string) => buildConnector.connector
+  /** Told of errors of connections that are being closed; nothing depends on them any more. */
+  onRetireError: (error: unknown) => void
+}
+
+/** All services that this gateway serves. */
+export class RouteTable {
+  #routes = new Map<string, Route>()
+  readonly #deps: RouteTableDeps
+
+  constructor(deps: RouteTableDeps) {
+    this.#deps = deps
+  }
+
+  get(namespace: string, service: string): Route | undefined {
+    return this.#routes.get(routeKey(namespace, service))
+  }
+
+  /** The route's own key for a known service, else nothing: what strangers type must not become a label. */
+  isKnown(namespace: string, service: string): boolean {
+    return this.#routes.has(routeKey(namespace, service))
+  }
+
+  list(): Iterable<Route> {
+    return this.#routes.values()
+  }
+
+  get size(): number {
+    return this.#routes.size
+  }
+
+  /** Makes the table as `specs` say. */
+  replace(specs: readonly RouteSpec[]): void {
+    const before = this.#routes
+    this.#routes = new Map()
+    for (const spec of specs) {
+      const key = routeKey(spec.namespace, spec.service)
+      const route = before.get(key)
+      before.delete(key)
+      if (route !== undefined) this.#retire(route.update(spec))
+      this.#routes.set(key, route ?? new Route(spec, this.#workerDeps(spec)))
+    }
+    for (const route of before.values()) this.#retire(route.workers)
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.allSettled(
+      [...this.#routes.values()].flatMap(({ workers }) => workers.map((worker) => worker.destroy())),
+    )
+  }
+
+  #workerDeps({ namespace, service }: RouteSpec): WorkerDeps {
+    const { port, now, random, connectorFor } = this.#deps
+    return { port, now, random, connect: connectorFor(namespace, service) }
+  }
+
+  #retire(workers: readonly Worker[]): void {
+    for (const worker of workers) worker.retire().catch(this.#deps.onRetireError)
+  }
+}

@@ -1,0 +1,146 @@
+import type { Registry } from 'prom-client'
+import { identityConnector } from '../identity/connector.ts'
+import type { Identity } from '../identity/identity.ts'
+import { spiffe } from '../identity/tls.ts'
+import type { KubeClient } from '../kube/client-types.ts'
+import { type Clock, sleep, systemClock } from '../kube/clock.ts'
+import { messageOf } from '../process/errors.ts'
+import type { Logger } from '../process/log.ts'
+import { startProbes } from '../process/probes.ts'
+import { createAccessLog } from './access-log.ts'
+import { Authenticator } from './auth/authenticator.ts'
+import { IssuerKeys } from './auth/issuer-keys.ts'
+import { clusterKeySource, oidcKeySource } from './auth/key-source.ts'
+import { createRequestHandler } from './handle-request.ts'
+import { certificateFromFiles, certificateOfIdentity } from './http/server-certificate.ts'
+import { createRandomHex } from './http/trace-context.ts'
+import { startUserServer } from './http/user-server.ts'
+import { createMetrics } from './metrics.ts'
+import { followRoutes } from './route/follow-routes.ts'
+import { RouteTable } from './route/route-table.ts'
+import { SavedRoutes } from './route/saved-routes.ts'
+import type { ServingSettings } from './settings.ts'
+
+export type GatewayDeps = {
+  /** The gateway's own certificate; with DNS names where no certificate files are set. */
+  identity: Identity
+  /** The API server, as the gateway's service account. */
+  client: KubeClient
+  log: Logger
+  registry: Registry
+  clock?: Clock
+  random?: () => number
+}
+
+export type Gateway = {
+  /** Base URL for users; a service is at `<url>/<namespace>/<service>`. */
+  url: string
+  probesUrl: string
+  /** Unready, lame duck, no new connections, finish what is under way (at most `drainSeconds`), close. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves users: TLS and tokens towards users, mutual TLS towards workers. Resolves once it listens; it is ready when routes
+ * and the cluster's token keys are known, from the API server or from an earlier run.
+ */
+export async function serveGateway(settings: ServingSettings, deps: GatewayDeps): Promise<Gateway> {
+  const { identity, client, log, registry, clock = systemClock, random = Math.random } = deps
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const now = () => clock.monotonic()
+  const routes = new RouteTable({
+    port: settings.workerPort,
+    now,
+    random,
+    connectorFor: (namespace, service) =>
+      identityConnector(identity, spiffe(settings.trustDomain, namespace, `${service}-worker`), {
+        timeoutMilliseconds: 3000,
+      }),
+    onRetireError: (error) => log.debug({ error: messageOf(error) }, 'closing connections to a worker failed'),
+  })
+  const sources = [clusterKeySource(client, settings.tokenAudience), ...settings.oidcIssuers.map(oidcKeySource)]
+  const issuers = sources.map(
+    (source) =>
+      new IssuerKeys({
+        source,
+        stateDir: settings.stateDir,
+        maxStaleSeconds: settings.jwksMaxStaleSeconds,
+        clock,
+        log,
+        random,
+      }),
+  )
+  await Promise.all(issuers.map((issuer) => issuer.restore()))
+  const refreshing = issuers.map((issuer) => issuer.keepFresh(signal))
+  const saved = new SavedRoutes({ stateDir: settings.stateDir, clock, log })
+  const source = await followRoutes({ client, table: routes, saved, clock, log, random, registry }, signal)
+  const certificate =
+    settings.tlsFiles === undefined
+      ? certificateOfIdentity(identity)
+      : await certificateFromFiles({ ...settings.tlsFiles, clock, log, signal })
+
+  const metrics = createMetrics({ registry, routes, issuers, routesAgeSeconds: source.ageSeconds })
+  const accessLog = createAccessLog({ log, sample: settings.accessLogSample, random })
+  let draining = false
+  const onRequest = createRequestHandler({
+    authenticator: new Authenticator({ issuers, clock }),
+    routes,
+    now,
+    randomHex: createRandomHex(),
+    isDraining: () => draining,
+    maxInFlight: settings.maxInFlight,
+    onUpstreamError: metrics.upstreamError,
+    onFinished: (finished) => {
+      const durationMs = now() - finished.startedAt
+      metrics.finished(finished, durationMs / 1000)
+      accessLog(finished, durationMs)
+    },
+    signal,
+  })
+  const server = await startUserServer({
+    host: settings.host,
+    port: settings.port,
+    certificate,
+    maxConnections: settings.maxConnections,
+    headerSeconds: settings.headerSeconds,
+    idleSeconds: settings.idleSeconds,
+    onRequest,
+    onTlsError: metrics.tlsError,
+    log,
+  })
+  const probes = await startProbes({
+    host: settings.host,
+    port: settings.probesPort,
+    registry,
+    ready: () => {
+      if (draining) return 'shutting down'
+      if (source.from() === 'none') return 'routes are not known yet'
+      if (issuers[0]?.current() === undefined) return "the keys of the cluster's token issuer are not known yet"
+      return undefined
+    },
+  })
+  log.info({ url: server.url, probes: probes.url }, 'gateway listens')
+
+  async function shutDown(): Promise<void> {
+    draining = true
+    await sleep(clock, settings.lameDuckSeconds * 1000, signal)
+    const overdue = new AbortController()
+    const cancel = clock.after(settings.drainSeconds * 1000, () => overdue.abort())
+    await server.close(overdue.signal)
+    cancel()
+    stopping.abort()
+    await Promise.allSettled([source.stop(), ...refreshing])
+    await routes.destroy()
+    await probes.close()
+  }
+  let closing: Promise<void> | undefined
+  return {
+    url: server.url,
+    probesUrl: probes.url,
+    close: () => {
+      closing ??= shutDown()
+      return closing
+    },
+  }
+}

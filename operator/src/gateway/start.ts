@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises'
+import type { Registry } from 'prom-client'
+import { startIdentity } from '../identity/agent.ts'
+import { createClient } from '../kube/client.ts'
+import { clusterFromPod } from '../kube/in-cluster.ts'
+import type { Logger } from '../process/log.ts'
+import { serveGateway } from './serve-gateway.ts'
+import type { GatewaySettings } from './settings.ts'
+
+/**
+ * Starts the gateway of a pod: gets its certificate and its view of the API server, then serves. A restart with operator and API
+ * server away goes on with the certificate, routes and keys in the state folder.
+ */
+export async function startGateway(
+  settings: GatewaySettings,
+  deps: { log: Logger; registry: Registry; signal?: AbortSignal },
+): Promise<{ url: string; close(): Promise<void> }> {
+  const { log, registry } = deps
+  // Renewal must go on while requests drain, so the process's signal ends only the wait for the first certificate.
+  const stopping = new AbortController()
+  const starting = deps.signal === undefined ? stopping.signal : AbortSignal.any([stopping.signal, deps.signal])
+  const caPem = 'pem' in settings.ca ? settings.ca.pem : await readFile(settings.ca.file, 'utf8')
+  const identity = await startIdentity({
+    caUrl: settings.caUrl,
+    caPem,
+    tokenFile: settings.caTokenFile,
+    stateDir: settings.stateDir,
+    log,
+    signal: starting,
+    dnsNames: settings.dnsNames,
+  })
+  const client = createClient({ cluster: await clusterFromPod(settings.apiServer), userAgent: 'hansa-gateway' })
+  const gateway = await serveGateway(settings, { identity, client, log, registry })
+  return {
+    url: gateway.url,
+    close: async () => {
+      await gateway.close()
+      stopping.abort()
+      await Promise.all([identity.close(), client.close()])
+    },
+  }
+}
