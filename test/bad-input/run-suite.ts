@@ -51,7 +51,7 @@ export async function runSuite<Context>(
       const signal = within(options.caseSeconds ?? 30)
       let observed: Observed
       try {
-        observed = await badInput.run(started.context, signal)
+        observed = await Promise.race([badInput.run(started.context, signal), rejection(signal)])
       } catch (error) {
         observed = { outcome: 'crashed', detail: `the case threw: ${messageOf(error)}` }
       }
@@ -73,4 +73,11 @@ export async function runSuite<Context>(
     `${suite.name}: ${suite.cases.length} cases, ${suite.cases.length - failures.length} refused as documented, ${letThrough} let through, ${crashed} crashed`,
   )
   return { name: suite.name, cases: suite.cases.length, refused, letThrough, crashed, failures }
+}
+
+/** Rejects when the signal is aborted, so that a case that ignores its signal cannot hold up the others. */
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }

@@ -6,8 +6,8 @@ import { modelSpecSchema } from '@hansa/operator/api/model.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
+import { installDefinitions } from '../../cluster/definitions.ts'
 import { type Owner, startOwner } from '../../cluster/owner.ts'
-import { installDefinitions } from './install.ts'
 
 const folder = resolve(import.meta.dirname, '../../../examples')
 const names = readdirSync(folder)
