@@ -44,12 +44,14 @@ function sameFields(fields: Fields, desired: unknown, live: unknown, path: reado
   }
   for (const [name, value] of Object.entries(desired)) {
     if (value === undefined || isUnowned(name, path)) continue
-    const below = fields[`f:${name}`]
-    // Applying an object without labels must not differ from applying it with no labels.
-    if (below === undefined && path.length < 2 && isEmpty(value)) continue
+    // Where only the name is given, nothing of the metadata is owned.
+    const below = fields[`f:${name}`] ?? (path.length === 0 && name === 'metadata' ? {} : undefined)
+    const found = isRecord(live) ? live[name] : undefined
+    // An empty map is owned only until somebody else puts something into it, which is theirs to do.
+    if (below === undefined && isEmptyMap(value) && (isRecord(found) || path[0] === 'metadata')) continue
     if (!isRecord(below)) return false
     owned.delete(name)
-    if (!sameFields(below, value, isRecord(live) ? live[name] : undefined, [...path, name])) return false
+    if (!sameFields(below, value, found, [...path, name])) return false
   }
   return owned.size === 0
 }
@@ -125,6 +127,10 @@ function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === '' || value === 0 || value === false) return true
   if (Array.isArray(value)) return value.length === 0
   return isRecord(value) && Object.values(value).every((each) => each === undefined)
+}
+
+function isEmptyMap(value: unknown): boolean {
+  return isRecord(value) && Object.keys(value).length === 0
 }
 
 function parseKey(child: string): Json | undefined {
