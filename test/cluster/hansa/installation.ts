@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Owner, type OwnerOptions, startOwner } from '../owner.ts'
+import { isFree } from '../ports.ts'
+import { type ProcessNode, startProcessNode } from '../process-node/process-node.ts'
+import { type ServiceProxy, startServiceProxy } from '../service-proxy/service-proxy.ts'
+import { hansaImages, repository } from './images.ts'
+import { localModels } from './local-models.ts'
+
+export const systemNamespace = 'hansa-system'
+
+/** One owner's cluster with Hansa in it, installed by helm from the chart of this checkout. */
+export type Installation = {
+  readonly owner: Owner
+  readonly nodes: readonly ProcessNode[]
+  readonly proxy: ServiceProxy
+  /** Where users reach the gateway, `https://127.0.0.1:<port>`. */
+  readonly gatewayUrl: string
+  /** The bundle that users trust, from the ConfigMap hansa-trust. */
+  trustPem(): Promise<string>
+  /** A service account's token for the gateway. */
+  token(serviceAccount: string, namespace: string): Promise<string>
+  stop(): Promise<void>
+}
+
+export type InstallationOptions = {
+  name: string
+  nodes?: number
+  gpusPerNode?: number
+  /** More `--set` values of the chart. */
+  values?: Record<string, string>
+  owner?: Partial<OwnerOptions>
+  log?: (line: string) => void
+}
+
+/** Starts an owner's control plane with process nodes and installs Hansa; resolves when its pods are ready. */
+export async function startInstallation(options: InstallationOptions): Promise<Installation> {
+  const { name, log = () => undefined } = options
+  const { port, range } = await freeNodePorts()
+  const gatewayUrl = `https://127.0.0.1:${port}`
+  const owner = await startOwner({ name, log, nodePortRange: range, ...options.owner })
+  const undo: (() => Promise<unknown>)[] = [() => owner.stop()]
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse())
+      await step().catch((error: unknown) => log(`${name}: ${String(error)}`))
+  }
+  try {
+    const proxy = await startServiceProxy({ owner })
+    undo.push(() => proxy.stop())
+    const nodes: ProcessNode[] = []
+    for (let i = 1; i <= (options.nodes ?? 2); i++) {
+      const node = await startProcessNode({
+        owner,
+        name: `${name}-node-${i}`,
+        capacity: { cpu: '8', memory: '16Gi', pods: '110', 'nvidia.com/gpu': String(options.gpusPerNode ?? 2) },
+        images: hansaImages(),
+        serviceProxy: proxy,
+      })
+      undo.push(() => node.stop())
+      nodes.push(node)
+    }
+    log(`${name}: ${nodes.length} process nodes are ready`)
+    await install(owner, gatewayUrl, port, options.values ?? {}, log)
+    return {
+      owner,
+      nodes,
+      proxy,
+      gatewayUrl,
+      stop,
+      trustPem: () => trustPem(owner),
+      token: (serviceAccount, namespace) => owner.createToken(serviceAccount, namespace, { audience: 'hansa' }),
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function install(
+  owner: Owner,
+  gatewayUrl: string,
+  nodePort: number,
+  values: Record<string, string>,
+  log: (line: string) => void,
+): Promise<void> {
+  await ok(owner.kubectl(['apply', '-f', '-'], { input: localModels(systemNamespace) }))
+  log(`${owner.name}: helm install hansa charts/hansa -n ${systemNamespace}`)
+  const set = {
+    'gateway.externalUrl': gatewayUrl,
+    'gateway.service.type': 'NodePort',
+    'gateway.service.nodePort': String(nodePort),
+    'fetch.localRoot.existingClaim': 'hansa-local-models',
+    ...values,
+  }
+  const flags = Object.entries(set).flatMap(([key, value]) => ['--set-string', `${key}=${value}`])
+  await ok(owner.helm(['install', 'hansa', `${repository}/charts/hansa`, '-n', systemNamespace, ...flags]))
+  for (const deployment of ['operator', 'gateway', 'fetch']) {
+    log(`${owner.name}: waiting for hansa-${deployment}`)
+    await ok(
+      owner.kubectl(['rollout', 'status', `deployment/hansa-${deployment}`, '-n', systemNamespace, '--timeout=120s']),
+      () => diagnose(owner),
+    )
+  }
+}
+
+async function trustPem(owner: Owner): Promise<string> {
+  for (let attempt = 0; attempt < 60; attempt++) {
+    const { code, stdout } = await owner.kubectl([
+      ...['get', 'configmap', 'hansa-trust', '-n', systemNamespace],
+      ...['-o', 'jsonpath={.data.ca\\.pem}'],
+    ])
+    if (code === 0 && stdout.includes('BEGIN CERTIFICATE')) return stdout
+    await sleep(500)
+  }
+  throw new Error(`the operator did not publish the ConfigMap hansa-trust in ${systemNamespace}`)
+}
+
+async function diagnose(owner: Owner): Promise<string> {
+  const pods = await owner.kubectl(['get', 'pods', '-n', systemNamespace, '-o', 'wide'])
+  const events = await owner.kubectl(['get', 'events', '-n', systemNamespace, '--sort-by=.lastTimestamp'])
+  const logs = await Promise.all(
+    ['operator', 'gateway', 'fetch'].map((name) =>
+      owner.kubectl(['logs', `deployment/hansa-${name}`, '-n', systemNamespace, '--tail=15']),
+    ),
+  )
+  return [pods, events, ...logs].map(({ stdout, stderr }) => stdout + stderr).join('\n')
+}
+
+async function ok(
+  running: Promise<{ code: number; stdout: string; stderr: string }>,
+  explain: () => Promise<string> = async () => '',
+): Promise<string> {
+  const { code, stdout, stderr } = await running
+  if (code === 0) return stdout
+  throw new Error(`${stderr || stdout}\n${await explain()}`.trim())
+}
+
+/** A port for the gateway outside of what other owners on this machine use, and the range around it. */
+async function freeNodePorts(): Promise<{ port: number; range: string }> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const base = 30_000 + 10 * Math.floor(Math.random() * 270)
+    if (await isFree(base)) return { port: base, range: `${base}-${base + 9}` }
+  }
+  throw new Error('found no free port between 30000 and 32700 for the gateway')
+}

@@ -1,0 +1,102 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { condition, read } from '../cluster/hansa/conditions.ts'
+import { repository } from '../cluster/hansa/images.ts'
+import { type Installation, startInstallation } from '../cluster/hansa/installation.ts'
+import { checks } from './checks.ts'
+import { bold, dim, green, progress, red } from './progress.ts'
+import { readerClient, showCommands, showSome } from './show.ts'
+import { eventually } from './wait.ts'
+
+const help = `npm run demo              one owner's cluster on this machine, serving a model; Ctrl-C ends it
+npm run demo -- --once    the same unattended: checks what it promises, prints a table, exits 0 only if all holds`
+
+const { values } = parseArgs({
+  options: { once: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+})
+if (values.help) {
+  console.log(help)
+  process.exit(0)
+}
+
+let installation: Installation | undefined
+let stopping = false
+async function stop(code: number): Promise<void> {
+  if (stopping) return
+  stopping = true
+  progress('stopping everything')
+  await installation?.stop()
+  process.exit(code)
+}
+process.on('SIGINT', () => void stop(130))
+process.on('SIGTERM', () => void stop(143))
+
+async function serveDigits({ owner }: Installation): Promise<string> {
+  progress('kubectl apply -f examples/digits.yaml')
+  const { code, stderr } = await owner.kubectl(['apply', '-f', join(repository, 'examples/digits.yaml')])
+  if (code !== 0) throw new Error(stderr)
+  let told = ''
+  return eventually(
+    'InferenceService digits is Ready',
+    async () => {
+      const seen = await read(owner, 'inferenceservice', 'digits', 'digits')
+      const ready = condition(seen, 'Ready')
+      const says = ready === undefined ? 'not seen yet' : `${ready.reason}: ${ready.message}`
+      if (says !== told) progress(`  digits: ${says}`)
+      told = says
+      if (ready?.status === 'True') return seen?.status.url
+      throw new Error(says)
+    },
+    { seconds: 120 },
+  )
+}
+
+async function runChecks(running: Installation, url: string): Promise<boolean> {
+  const client = await readerClient(running)
+  const rows: { name: string; holds: boolean; seen: string }[] = []
+  for (const check of checks(running, url, client)) {
+    progress(`check: ${check.name}`)
+    const row = await check.run().then(
+      (seen) => ({ name: check.name, holds: true, seen }),
+      (error: unknown) => ({
+        name: check.name,
+        holds: false,
+        seen: error instanceof Error ? error.message : String(error),
+      }),
+    )
+    rows.push(row)
+    progress(`  ${row.holds ? green('holds') : red('fails')}  ${row.seen}`)
+  }
+  await client.close()
+  const width = Math.max(...rows.map(({ name }) => name.length))
+  console.log(`\n${bold('What was checked')}`)
+  for (const { name, holds, seen } of rows) {
+    console.log(`  ${holds ? green('holds') : red('FAILS')}  ${name.padEnd(width)}  ${dim(seen.split('\n')[0] ?? '')}`)
+  }
+  const failed = rows.filter(({ holds }) => !holds).length
+  console.log(`\n${rows.length - failed} of ${rows.length} checks hold`)
+  return failed === 0
+}
+
+try {
+  progress("starting one owner's cluster: etcd, API server, controller manager, scheduler, two nodes with fake GPUs")
+  installation = await startInstallation({ name: 'stmary', log: progress })
+  const url = await serveDigits(installation)
+  progress(`${green('ready')}: ${bold(url)}`)
+  const client = await readerClient(installation)
+  await showSome(client, url)
+  await client.close()
+  if (values.once) {
+    const holds = await runChecks(installation, url)
+    await stop(holds ? 0 : 1)
+  } else {
+    const caFile = join(installation.owner.dir, 'hansa-ca.pem')
+    await writeFile(caFile, await installation.trustPem())
+    showCommands(installation, url, caFile)
+    await new Promise(() => setInterval(() => undefined, 60_000))
+  }
+} catch (error) {
+  console.error(red(error instanceof Error ? error.message : String(error)))
+  await stop(1)
+}

@@ -1,0 +1,58 @@
+import type { Installation } from '../cluster/hansa/installation.ts'
+import { type DigitsClient, digitsClient, type Handwritten, heldOutDigits } from './ask.ts'
+import { bar, picture } from './picture.ts'
+import { bold, dim, green, red } from './progress.ts'
+
+/** Asks the service for one picture and prints picture, answer and certainty. */
+export async function showOne(client: DigitsClient, url: string, sample: Handwritten): Promise<void> {
+  const answer = await client.ask(url, [sample])
+  if (answer.status !== 200) throw new Error(`the service answered ${answer.status}: ${answer.error}`)
+  const [digit] = answer.digits
+  const [shares = []] = answer.probabilities
+  const best = shares
+    .map((share, i) => ({ share, i }))
+    .sort((a, b) => b.share - a.share)
+    .slice(0, 3)
+  const right = digit === sample.digit ? green('right') : red(`wrong, it is a ${sample.digit}`)
+  const beside = [
+    '',
+    `the model reads ${bold(String(digit))}  (${right}, ${answer.milliseconds.toFixed(1)} ms)`,
+    '',
+    ...best.map(({ share, i }) => `${i} ${bar(share)} ${(100 * share).toFixed(1).padStart(5)} %`),
+  ]
+  console.log('')
+  for (const [i, line] of picture(sample.image).entries()) console.log(`    ${line}   ${beside[i] ?? ''}`)
+  console.log('')
+}
+
+/** Three pictures that no version of the model has seen. */
+export async function showSome(client: DigitsClient, url: string): Promise<void> {
+  const samples = await heldOutDigits()
+  for (const index of [3, 58, 191]) {
+    const sample = samples[index]
+    if (sample !== undefined) await showOne(client, url, sample)
+  }
+}
+
+export async function readerClient(installation: Installation): Promise<DigitsClient> {
+  const [caPem, token] = await Promise.all([installation.trustPem(), installation.token('reader', 'digits')])
+  return digitsClient({ caPem, token })
+}
+
+/** Commands that a person can paste into another terminal while the demo runs. */
+export function showCommands(installation: Installation, url: string, caFile: string): void {
+  const kubeconfig = installation.owner.kubeconfigPath
+  console.log(bold('Try it from another terminal:'))
+  console.log(`
+  export KUBECONFIG=${kubeconfig}
+  kubectl get inferenceservices.hansa.dev,models.hansa.dev -n digits
+  TOKEN=$(kubectl create token reader -n digits --audience hansa)
+  curl --cacert ${caFile} -H "Authorization: Bearer $TOKEN" ${url}/v2/models/digits
+  curl --cacert ${caFile} -H "Authorization: Bearer $TOKEN" ${url}/v2/models/digits/infer \\
+    -d '{"inputs":[{"name":"image","datatype":"FP32","shape":[1,64],"data":[0,0,5,13,9,1,0,0,0,0,13,15,10,15,5,0,0,3,15,2,0,11,8,0,0,4,12,0,0,8,8,0,0,5,8,0,0,9,8,0,0,4,11,0,1,12,7,0,0,2,14,5,10,12,0,0,0,0,6,13,10,0,0,0]}]}'
+  kubectl apply -f examples/digits-v2.yaml
+  kubectl patch inferenceservices.hansa.dev digits -n digits --type merge -p '{"spec":{"modelRef":{"name":"digits-v2"}}}'
+  kubectl apply -f examples/hostile.yaml     # refused: kubectl get models.hansa.dev hostile -n digits
+`)
+  console.log(dim('Ctrl-C stops and removes everything.'))
+}
