@@ -1,0 +1,39 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+/** What a worker counts; names that the field knows from Triton, ours with `hansa_worker_`. Labels: model and version alone. */
+export type ServeMetrics = ReturnType<typeof createServeMetrics>
+
+export function createServeMetrics(registry: Registry, labels: { model: string; version: string }) {
+  const registers = [registry]
+  const labelNames = ['model', 'version']
+  const counter = (name: string, help: string) => new Counter({ name, help, labelNames, registers }).labels(labels)
+  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers }).labels(labels)
+  const provider = new Gauge({
+    name: 'hansa_worker_execution_provider',
+    help: 'Execution provider in use (1).',
+    labelNames: ['provider'],
+    registers,
+  })
+  return {
+    success: counter('nv_inference_request_success', 'Inference requests answered with a result.'),
+    failure: counter('nv_inference_request_failure', 'Inference requests answered with an error.'),
+    inferences: counter('nv_inference_count', 'Inferences performed.'),
+    executions: counter('nv_inference_exec_count', 'Runs of the model.'),
+    requestMicros: counter(
+      'nv_inference_request_duration_us',
+      'Sum of the time of answered requests, in microseconds.',
+    ),
+    queueMicros: counter('nv_inference_queue_duration_us', 'Sum of the time that requests waited, in microseconds.'),
+    pending: gauge('nv_inference_pending_request_count', 'Requests that wait for a session.'),
+    restarts: counter('hansa_worker_session_restarts_total', 'Session processes started again.'),
+    bufferedBytes: gauge('hansa_worker_buffered_bytes', 'Bytes of request bodies held in memory.'),
+    seconds: new Histogram({
+      name: 'hansa_worker_request_duration_seconds',
+      help: 'Time from the head of an inference request to the end of its answer.',
+      labelNames,
+      registers,
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    }).labels(labels),
+    usesProvider: (name: 'CPU' | 'CUDA') => provider.labels({ provider: name }).set(1),
+  }
+}

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { Identity } from '@hansa/operator/identity/identity.ts'
+import { followIdentity, peerUri, serverTls } from '@hansa/operator/identity/tls.ts'
+import { messageOf } from '@hansa/operator/process/errors.ts'
+import type { Logger } from '@hansa/operator/process/log.ts'
+import type { Worker } from '../worker.ts'
+import { describe } from './describe.ts'
+import { answerFor, ClientGone, HttpProblem } from './http-problem.ts'
+import { infer } from './infer.ts'
+import { refuseRaw } from './raw-refusal.ts'
+import type { BufferBudget } from './read-body.ts'
+import { route } from './route.ts'
+
+/** Connections older than this are closed after an answer, so that a peer's certificate is looked at anew. */
+const maxConnectionMs = 3_600_000
+const lingerMs = 2_000
+
+export type RestServer = {
+  readonly url: string
+  /** Requests that are being answered. */
+  readonly active: number
+  /** Ends idle connections; busy ones end with their answer. */
+  endIdle(): void
+  /** Resolves when no request is being answered any more or the signal aborts. */
+  settled(signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** Open Inference Protocol v2 over HTTP/1.1; with an identity mTLS that admits `gatewayUri` alone, else plain on loopback. */
+export async function startRestServer(
+  options: { host: string; port: number; maxConnections: number },
+  deps: {
+    worker: Worker
+    budget: BufferBudget
+    log: Logger
+    tls: { identity: Identity; gatewayUri: string } | undefined
+  },
+): Promise<RestServer> {
+  const { worker, budget, log, tls } = deps
+  const peers = new WeakMap<Socket, { uri: string | undefined; since: number }>()
+  const limits = {
+    maxHeaderSize: 16_384,
+    headersTimeout: 10_000,
+    requestTimeout: (worker.limits.requestSeconds + 5) * 1000,
+    connectionsCheckingInterval: 1_000,
+    // Longer than the gateway keeps idle connections, so that it closes first and never writes into a closing one.
+    keepAliveTimeout: 65_000,
+  }
+  const server: Server =
+    tls === undefined ? createServer(limits) : createTlsServer({ ...limits, ...serverTls(tls.identity) })
+  server.maxConnections = options.maxConnections
+  const unfollow = tls === undefined ? () => undefined : follow(server, tls.identity)
+  let active = 0
+  const settled = new Set<() => void>()
+
+  server.on('connection', (socket: Socket) => peers.set(socket, { uri: undefined, since: performance.now() }))
+  server.on('secureConnection', (socket: TLSSocket) => {
+    peers.set(socket, { uri: peerUri(socket), since: performance.now() })
+  })
+  server.on('request', (request, response) => take(request, response, false))
+  server.on('checkContinue', (request, response) => take(request, response, true))
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    begin(request, response)
+    refuse(request, response, new HttpProblem(417, 'only Expect: 100-continue is understood'))
+  })
+  server.on('clientError', refuseRaw)
+  server.on('connect', (_request, socket) => socket.destroy())
+
+  server.listen(options.port, options.host)
+  await once(server, 'listening')
+
+  function take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const requestId = begin(request, response)
+    const startedAt = performance.now()
+    active++
+    answer(request, response, expectsContinue)
+      .catch((error: unknown) => {
+        if (error instanceof ClientGone) return void response.destroy()
+        refuse(request, response, error)
+      })
+      .finally(() => {
+        active--
+        if (active === 0) for (const done of settled) done()
+        if (!log.isLevelEnabled('debug')) return
+        const { method } = request
+        const ms = performance.now() - startedAt
+        log.debug({ requestId, traceparent: traceOf(request), method, status: response.statusCode, ms }, 'request')
+      })
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const { method = '', url = '' } = request
+    if (tls !== undefined && peers.get(request.socket)?.uri !== tls.gatewayUri) {
+      throw new HttpProblem(403, 'only the gateway may call this worker')
+    }
+    const found = route(method, url, worker.model)
+    if (found.kind !== 'infer') {
+      if (worker.closing && found.kind !== 'live') throw new HttpProblem(503, 'the worker is shutting down')
+      const { ok, body } = describe(found, worker)
+      return json(response, ok ? 200 : 503, body)
+    }
+    const startedAt = performance.now()
+    try {
+      if (worker.closing) throw new HttpProblem(503, 'the worker is shutting down', { 'retry-after': '1' })
+      await infer(request, response, worker, budget, expectsContinue)
+      worker.metrics.success.inc()
+      worker.metrics.inferences.inc()
+    } catch (error) {
+      worker.metrics.failure.inc()
+      throw error
+    } finally {
+      const micros = (performance.now() - startedAt) * 1000
+      worker.metrics.requestMicros.inc(micros)
+      worker.metrics.seconds.observe(micros / 1e6)
+    }
+  }
+
+  /** Sets the headers that every answer carries; returns the request's id. */
+  function begin(request: IncomingMessage, response: ServerResponse): string {
+    const given = request.headers['x-request-id']
+    const requestId = typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
+    response.setHeader('x-request-id', requestId)
+    const trace = traceOf(request)
+    if (trace !== undefined) response.setHeader('traceparent', trace)
+    const since = peers.get(request.socket)?.since ?? 0
+    if (worker.draining || performance.now() - since > maxConnectionMs) response.setHeader('connection', 'close')
+    return requestId
+  }
+
+  function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    if (response.headersSent || response.destroyed) return void response.destroy()
+    const { status, message, headers } = answerFor(error)
+    if (status === 500) log.warn({ error: status500(error) }, 'request failed')
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    if (!request.complete) {
+      // The rest of the body is thrown away for a while, so that the client gets to read the answer before a reset.
+      response.setHeader('connection', 'close')
+      request.on('error', () => undefined).resume()
+      const { socket } = request
+      const linger = setTimeout(() => socket.destroy(), lingerMs)
+      socket.once('close', () => clearTimeout(linger))
+    }
+    json(response, status, { error: message })
+  }
+
+  // listen with a port always gives an AddressInfo; the string form is for pipes.
+  const { port } = server.address() as AddressInfo
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`,
+    get active() {
+      return active
+    },
+    endIdle: () => server.closeIdleConnections(),
+    settled: async (signal) => {
+      while (active > 0 && !signal.aborted) {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        settled.add(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true })
+        await promise
+        settled.delete(resolve)
+      }
+    },
+    close: async () => {
+      unfollow()
+      if (!server.listening) return
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+function follow(server: Server, identity: Identity): () => void {
+  // createServer of node:https made it, so it has setSecureContext.
+  return followIdentity(server as Parameters<typeof followIdentity>[0], identity)
+}
+
+function json(response: ServerResponse, status: number, value: object): void {
+  const body = Buffer.from(JSON.stringify(value))
+  response.setHeader('content-type', 'application/json')
+  response.setHeader('content-length', body.byteLength)
+  response.writeHead(status)
+  response.end(body)
+}
+
+/** For the log: our own refusals say only what the client is told; of others the message, which comes from our code or Node. */
+function status500(error: unknown): string {
+  return messageOf(error).slice(0, 256)
+}
+
+function traceOf(request: IncomingMessage): string | undefined {
+  const trace = request.headers.traceparent
+  return typeof trace === 'string' && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(trace)
+    ? trace
+    : undefined
+}

@@ -1,0 +1,208 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Identity } from '@hansa/operator/identity/identity.ts'
+import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
+import type { Logger } from '@hansa/operator/process/log.ts'
+import { startProbes } from '@hansa/operator/process/probes.ts'
+import type { Registry } from 'prom-client'
+import { createServeMetrics } from './metrics.ts'
+import { checkModelFiles } from './model-files.ts'
+import { createCodec } from './rest/codec.ts'
+import { createCodecThreads } from './rest/codec-threads.ts'
+import { createBudget } from './rest/read-body.ts'
+import { startRestServer } from './rest/server.ts'
+import { createScheduler } from './scheduler.ts'
+import { startSessionProcess } from './session/session-process.ts'
+import { type SessionSlot, startSessionSlot } from './session/session-slot.ts'
+import type { ServeProcessSettings } from './settings.ts'
+import { writeTerminationMessage } from './termination-message.ts'
+import type { LoadedModel, Worker } from './worker.ts'
+
+/** A run may outlast the request that asked for it by this before its session process is killed. */
+const overrunSeconds = 5
+const deadAfterFailedStarts = 5
+const shuttingDown = 'the worker is shutting down'
+
+export type ServeDeps = {
+  log: Logger
+  registry: Registry
+  /** Needed unless the settings say plain HTTP on loopback. */
+  identity: Identity | undefined
+  /** Aborts when the process is told to stop before the model is loaded. */
+  signal: AbortSignal
+  random?: () => number
+}
+
+export type Serve = {
+  readonly url: string
+  readonly probesUrl: string
+  /** Process ids of the sessions, for tests and the log. */
+  sessionPids(): readonly number[]
+  /** Drains as a shutdown does: not ready at once, lame duck, then refusing, then waiting for what runs. */
+  close(): Promise<void>
+}
+
+/**
+ * Serves one model: listens at once, checks the files, loads the model in its session processes, and resolves when it is ready.
+ * When the model cannot be served it writes the termination message and rejects with a HansaError; the process should exit 1.
+ */
+export async function startServe(settings: ServeProcessSettings, deps: ServeDeps): Promise<Serve> {
+  const { log, registry, identity } = deps
+  const { serve } = settings
+  const { limits, timeouts } = serve
+  const metrics = createServeMetrics(registry, { model: serve.modelName, version: serve.modelVersion })
+  const threads = createCodecThreads(settings.codecThreads)
+  const slots: SessionSlot[] = []
+  let loaded: LoadedModel | undefined
+  let phase: 'serving' | 'draining' | 'closing' = 'serving'
+
+  const scheduler = createScheduler({
+    slots: () => slots,
+    queueDepth: limits.queueDepth,
+    metrics: { queued: (micros) => metrics.queueMicros.inc(micros), executed: () => metrics.executions.inc() },
+  })
+  const sessionsUp = () => slots.some((slot) => slot.state === 'idle' || slot.state === 'busy')
+  const unavailable = () => {
+    if (phase === 'closing') return shuttingDown
+    if (loaded === undefined) return 'the model is being loaded'
+    return sessionsUp() ? undefined : 'the session process is being restarted'
+  }
+  const notReady = () => (phase === 'serving' ? unavailable() : shuttingDown)
+  const worker: Worker = {
+    model: { name: serve.modelName, version: serve.modelVersion },
+    limits: { ...limits, requestSeconds: timeouts.requestSeconds },
+    metrics,
+    scheduler,
+    get loaded() {
+      return loaded
+    },
+    notReady,
+    unavailable,
+    get closing() {
+      return phase === 'closing'
+    },
+    get draining() {
+      return phase !== 'serving'
+    },
+  }
+  const tls = tlsOf(settings, identity)
+  const budget = createBudget(settings.bufferBytes, (bytes) => metrics.bufferedBytes.set(bytes))
+  const rest = await startRestServer(
+    { host: settings.host, port: settings.port, maxConnections: 2 * limits.queueDepth + 256 },
+    { worker, budget, log, tls },
+  )
+  const probes = await startProbes({
+    host: settings.host,
+    port: settings.probesPort,
+    registry,
+    ready: notReady,
+    live: () => {
+      const dead = slots.length > 0 && slots.every((slot) => slot.failedStarts >= deadAfterFailedStarts)
+      return dead ? 'the model cannot be loaded any more' : undefined
+    },
+  })
+  const pending = setInterval(() => metrics.pending.set(scheduler.waiting), 250).unref()
+
+  async function load(): Promise<void> {
+    const started = performance.now()
+    const modelPath = await checkModelFiles(settings.model, settings.modelDir, serve.entrypoint, deps.signal)
+    const { type, onUnavailable } = serve.executionProvider
+    const { intraOpThreads } = settings
+    const command = {
+      modelPath,
+      provider: type,
+      onUnavailable,
+      intraOpThreads,
+      maxResponseBytes: limits.responseBytes,
+    }
+    for (let index = 0; index < settings.sessions; index++) {
+      slots.push(
+        startSessionSlot(
+          { loadSeconds: timeouts.loadSeconds, runSeconds: timeouts.requestSeconds + overrunSeconds },
+          {
+            start: () => startSessionProcess({ command, env: settings.sessionEnv }, { log }),
+            log,
+            random: deps.random ?? Math.random,
+            onChange: () => scheduler.dispatch(),
+            onRestart: () => metrics.restarts.inc(),
+          },
+        ),
+      )
+    }
+    const results = await untilAborted(Promise.all(slots.map((slot) => slot.firstLoad)), deps.signal)
+    const [first] = results
+    if (first === undefined) throw new HansaError('InvalidSettings', 'there is no session')
+    const signature = { inputs: first.inputs, outputs: first.outputs }
+    const maxElements = limits.requestBytes
+    loaded = { signature, provider: first.provider, codec: createCodec({ signature, maxElements, threads }) }
+    metrics.usesProvider(first.provider)
+    if (first.providerProblem !== undefined) {
+      log.warn(
+        { wanted: type, used: first.provider, problem: first.providerProblem },
+        'execution provider is not available',
+      )
+    }
+    if (first.warmUpProblem !== undefined) {
+      log.warn({ problem: first.warmUpProblem }, 'the model rejected the warm-up input of zeros')
+    }
+    const seconds = (performance.now() - started) / 1000
+    log.info({ provider: first.provider, sessions: slots.length, intraOpThreads, seconds }, 'model loaded')
+  }
+
+  async function stop(): Promise<void> {
+    clearInterval(pending)
+    await rest.close()
+    await Promise.all(slots.map((slot) => slot.stop()))
+    await threads.close()
+    await probes.close()
+  }
+
+  try {
+    await load()
+  } catch (error) {
+    log.error({ error: messageOf(error) }, 'the model cannot be served')
+    await stop()
+    if (!deps.signal.aborted) await writeTerminationMessage(settings.terminationLog, error, log)
+    throw error
+  }
+
+  let closed: Promise<void> | undefined
+  async function drain(): Promise<void> {
+    phase = 'draining'
+    log.info({ lameDuckSeconds: settings.lameDuckSeconds, active: rest.active }, 'draining')
+    await delay(settings.lameDuckSeconds * 1000)
+    phase = 'closing'
+    rest.endIdle()
+    await rest.settled(AbortSignal.timeout(timeouts.drainSeconds * 1000))
+    if (rest.active > 0) log.warn({ active: rest.active }, 'requests were still running at the end of the drain time')
+    await stop()
+  }
+
+  return {
+    url: rest.url,
+    probesUrl: probes.url,
+    sessionPids: () => slots.flatMap((slot) => slot.pid ?? []),
+    close: () => {
+      closed ??= drain()
+      return closed
+    },
+  }
+}
+
+function tlsOf(settings: ServeProcessSettings, identity: Identity | undefined) {
+  const { gatewayUri } = settings
+  if (gatewayUri === undefined) return undefined
+  if (identity === undefined) throw new HansaError('InvalidSettings', 'serving needs an identity', { retry: 'never' })
+  return { identity, gatewayUri }
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
