@@ -32,17 +32,6 @@ https://hansa-operator.{{ .Release.Namespace }}.svc:9443
 {{- .Values.gateway.externalUrl | default (printf "https://hansa-gateway.%s.svc:%d" .Release.Namespace (int .Values.gateway.service.port)) -}}
 {{- end -}}
 
-{{/* Every name under which users reach the gateway, separated by commas. */}}
-{{- define "hansa.gatewayNames" -}}
-{{- $service := printf "hansa-gateway.%s" .Release.Namespace -}}
-{{- $names := list "hansa-gateway" $service (printf "%s.svc" $service) (printf "%s.svc.cluster.local" $service) -}}
-{{- with .Values.gateway.externalUrl -}}
-{{- $host := (urlParse .).host -}}
-{{- $names = append $names (regexReplaceAll "^\\[|\\]$" (regexReplaceAll ":[0-9]+$" $host "") "") -}}
-{{- end -}}
-{{- concat $names .Values.gateway.dnsNames | uniq | join "," -}}
-{{- end -}}
-
 {{/* Refuses what would leave an installation that cannot work. */}}
 {{- define "hansa.check" -}}
 {{- if and .Values.fetch.localRoot.existingClaim .Values.fetch.localRoot.hostPath -}}
