@@ -1,10 +1,11 @@
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cacheFolder } from '../cluster/hansa/cache-folder.ts'
 import { condition, read } from '../cluster/hansa/conditions.ts'
 import { repository } from '../cluster/hansa/images.ts'
 import { type Installation, startInstallation } from '../cluster/hansa/installation.ts'
 import { checks } from './checks.ts'
+import { writeEnvironment } from './environment.ts'
 import { bold, dim, green, progress, red } from './progress.ts'
 import { readerClient, showCommands, showSome } from './show.ts'
 import { eventually } from './wait.ts'
@@ -91,9 +92,7 @@ try {
     const holds = await runChecks(installation, url)
     await stop(holds ? 0 : 1)
   } else {
-    const caFile = join(installation.owner.dir, 'hansa-ca.pem')
-    await writeFile(caFile, await installation.trustPem())
-    showCommands(installation, url, caFile)
+    showCommands(url, await writeEnvironment(installation, cacheFolder('demo')))
     await new Promise(() => setInterval(() => undefined, 60_000))
   }
 } catch (error) {

@@ -39,20 +39,18 @@ export async function readerClient(installation: Installation): Promise<DigitsCl
   return digitsClient({ caPem, token })
 }
 
-/** Commands that a person can paste into another terminal while the demo runs. */
-export function showCommands(installation: Installation, url: string, caFile: string): void {
-  const kubeconfig = installation.owner.kubeconfigPath
-  console.log(bold('Try it from another terminal:'))
+/** Commands that a person can paste into another terminal while the demo runs; `envFile` is written by writeEnvironment. */
+export function showCommands(url: string, envFile: string): void {
+  console.log(bold('Try it from another terminal, in this folder:'))
   console.log(`
-  export KUBECONFIG=${kubeconfig}
+  source ${envFile}
   kubectl get inferenceservices.hansa.dev,models.hansa.dev -n digits
   TOKEN=$(kubectl create token reader -n digits --audience hansa)
-  curl --cacert ${caFile} -H "Authorization: Bearer $TOKEN" ${url}/v2/models/digits
-  curl --cacert ${caFile} -H "Authorization: Bearer $TOKEN" ${url}/v2/models/digits/infer \\
-    -d '{"inputs":[{"name":"image","datatype":"FP32","shape":[1,64],"data":[0,0,5,13,9,1,0,0,0,0,13,15,10,15,5,0,0,3,15,2,0,11,8,0,0,4,12,0,0,8,8,0,0,5,8,0,0,9,8,0,0,4,11,0,1,12,7,0,0,2,14,5,10,12,0,0,0,0,6,13,10,0,0,0]}]}'
+  curl --cacert "$HANSA_CA" -H "Authorization: Bearer $TOKEN" ${url}/v2/models/digits
+  node test/demo/picture-request.ts 58 | curl --cacert "$HANSA_CA" -H "Authorization: Bearer $TOKEN" ${url}/v2/models/digits/infer -d @-
   kubectl apply -f examples/digits-v2.yaml
   kubectl patch inferenceservices.hansa.dev digits -n digits --type merge -p '{"spec":{"modelRef":{"name":"digits-v2"}}}'
-  kubectl apply -f examples/hostile.yaml     # refused: kubectl get models.hansa.dev hostile -n digits
+  kubectl apply -f examples/hostile.yaml     # refused: kubectl describe models.hansa.dev hostile -n digits
 `)
   console.log(dim('Ctrl-C stops and removes everything.'))
 }

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import type { ImageMap } from '../process-node/image-map.ts'
-import { assetsFolder } from './node-cache.ts'
+import { cacheFolder } from './cache-folder.ts'
 
 export const repository = resolve(import.meta.dirname, '../../..')
 
@@ -8,7 +8,7 @@ export const repository = resolve(import.meta.dirname, '../../..')
 export function hansaImages(): ImageMap {
   const image = (main: string) => ({
     entrypoint: [process.execPath, join(repository, main)],
-    env: { NODE_COMPILE_CACHE: assetsFolder('node-compile-cache') },
+    env: { NODE_COMPILE_CACHE: cacheFolder('node-compile-cache') },
   })
   return {
     'ghcr.io/hansa-dev/operator': image('operator/src/main.ts'),
