@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { AssetError } from './assets/asset-error.ts'
 import { buildStep } from './assets/build.ts'
@@ -114,9 +114,11 @@ async function buildMissing(
   }
   await mkdir(folder, { recursive: true })
   const work = async () => {
+    // What a killed build left behind.
+    for (const name of await readdir(folder)) if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
     for (const step of steps) {
       if (await allBuilt(folder, [step])) continue
-      await buildStep(step, { folder, onProgress, ...(signal ? { signal } : {}) })
+      await buildStep(step, { folder, onProgress, env, ...(signal ? { signal } : {}) })
     }
   }
   await withLock(`${folder}.lock`, work, {

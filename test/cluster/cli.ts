@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { startOwner } from './owner.ts'
 
@@ -20,15 +21,19 @@ if (values.help || positionals[0] !== 'up' || values.name === undefined) {
   process.exit(values.help ? 0 : 2)
 }
 
-const interrupted = new Promise<NodeJS.Signals>((resolve) => {
-  process.once('SIGINT', resolve)
-  process.once('SIGTERM', resolve)
-})
+const interrupt = new AbortController()
+const interrupted = once(interrupt.signal, 'abort')
+process.once('SIGINT', () => interrupt.abort())
+process.once('SIGTERM', () => interrupt.abort())
 const owner = await startOwner({
   name: values.name,
+  signal: interrupt.signal,
   log: (line) => process.stderr.write(`${line}\n`),
   ...(values.dir === undefined ? {} : { dir: values.dir }),
   ...(values['node-ports'] === undefined ? {} : { nodePortRange: values['node-ports'] }),
+}).catch((error: unknown) => {
+  if (interrupt.signal.aborted) process.exit(130)
+  throw error
 })
 process.stdout.write(`export KUBECONFIG=${owner.kubeconfigPath}\n`)
 process.stderr.write(`logs in ${owner.dir}/logs; Ctrl-C stops ${owner.name}\n`)

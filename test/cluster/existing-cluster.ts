@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { ensureTools } from './assets.ts'
 import type { Cluster } from './cluster.ts'
-import type { ApiClient, ApiRequest, ApiResponse } from './owner/api-request.ts'
+import { type ApiClient, type ApiRequest, type ApiResponse, createApiClient } from './owner/api-request.ts'
 import { clusterTools } from './owner/cluster-tools.ts'
 import { removeFolderOnDeath } from './tethered-process.ts'
 
@@ -39,12 +39,13 @@ export async function useExistingCluster({ kubeconfigPath, context }: ExistingCo
   const keepFolder = removeFolderOnDeath(dir)
   const ownPath = join(dir, 'kubeconfig')
   await writeFile(ownPath, config.exportConfig(), { mode: 0o600 })
-  const client = configClient(config, cluster.server)
+  const caPem = cluster.caData ? Buffer.from(cluster.caData, 'base64').toString('utf8') : ''
+  const client = configClient(config, cluster.server, caPem)
   const { kubectl, helm } = await ensureTools()
   return {
     name: context,
     serverUrl: cluster.server,
-    caPem: cluster.caData ? Buffer.from(cluster.caData, 'base64').toString('utf8') : '',
+    caPem,
     kubeconfigPath: ownPath,
     ...clusterTools({ kubectl, helm, kubeconfigPath: ownPath, home: dir, client }),
     async stop() {
@@ -56,19 +57,17 @@ export async function useExistingCluster({ kubeconfigPath, context }: ExistingCo
 }
 
 /** Requests with whatever way to authenticate the kubeconfig names, exec plugins included. */
-function configClient(config: KubeConfig, serverUrl: string): ApiClient {
+function configClient(config: KubeConfig, serverUrl: string, caPem: string): ApiClient {
+  // The kubeconfig's own options would send its client certificate along, which beats a token.
+  const withTokens = createApiClient(serverUrl, caPem)
   return {
     async send(request) {
+      if (request.token !== undefined) return withTokens.send(request)
       const options: RequestOptions = {}
       await config.applyToHTTPSOptions(options)
-      if (request.token !== undefined) {
-        // What is left of the options says how to reach the server, not who asks.
-        for (const key of ['cert', 'key', 'pfx', 'auth'] as const) delete options[key]
-        options.headers = { authorization: `Bearer ${request.token}` }
-      }
       return sendHttps(serverUrl, options, request)
     },
-    close: () => Promise.resolve(),
+    close: () => withTokens.close(),
   }
 }
 

@@ -47,6 +47,8 @@ export interface OwnerOptions {
   readonly dir?: string
   readonly assets?: Assets
   readonly log?: (line: string) => void
+  /** Gives up starting; an owner that has started is not affected. */
+  readonly signal?: AbortSignal
   /** Default 30000-32767; owners side by side whose NodePorts shall be reachable need ranges apart. */
   readonly nodePortRange?: string
   readonly serviceClusterIpRange?: string
@@ -56,9 +58,9 @@ export interface OwnerOptions {
 
 /** Starts the control plane of one owner and resolves when pods can be created in it. */
 export async function startOwner(options: OwnerOptions): Promise<Owner> {
-  const { name, log = () => undefined } = options
+  const { name, log = () => undefined, signal } = options
   if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) throw new Error(`owner name ${name} must be a DNS label`)
-  const assets = options.assets ?? (await ensureAssets({ onProgress: log }))
+  const assets = options.assets ?? (await ensureAssets({ onProgress: log, ...(signal ? { signal } : {}) }))
   const nodePortRange = options.nodePortRange ?? '30000-32767'
   const serviceClusterIpRange = options.serviceClusterIpRange ?? '10.96.0.0/16'
 
@@ -86,8 +88,10 @@ export async function startOwner(options: OwnerOptions): Promise<Owner> {
   try {
     log(`${name}: starting etcd and the API server on ${serverUrl}`)
     await Promise.all([parts.etcd.start(), parts.apiserver.start()])
+    signal?.throwIfAborted()
     log(`${name}: starting the controller manager and the scheduler`)
     await Promise.all([parts.controllerManager.start(), parts.scheduler.start(), defaultNamespaceReady(client)])
+    signal?.throwIfAborted()
   } catch (error) {
     await stop()
     throw error

@@ -17,6 +17,8 @@ export interface TetheredProcess {
   readonly exit: Exit | undefined
   /** Sends a signal to the process alone; false if it has ended already. */
   signal(name: NodeJS.Signals): boolean
+  /** SIGKILL to the process and all that it started and that is still in its process group. */
+  killGroup(): void
 }
 
 export interface Exit {
@@ -64,6 +66,9 @@ export function startTethered(options: TetherOptions): TetheredProcess {
       return exit
     },
     signal: (name) => exit === undefined && child.kill(name),
+    killGroup() {
+      if (exit === undefined && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    },
   }
 }
 

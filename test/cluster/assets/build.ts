@@ -1,11 +1,12 @@
-import { spawn } from 'node:child_process'
 import { rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AssetError } from './asset-error.ts'
 import { type BuildStep, moduleFolder } from './recipe.ts'
+import { runLines } from './run-lines.ts'
 
 export interface BuildOptions {
   readonly folder: string
+  readonly env: NodeJS.ProcessEnv
   readonly onProgress: (line: string) => void
   readonly signal?: AbortSignal
 }
@@ -16,10 +17,8 @@ const reportEverySeconds = 5
 export async function buildStep(step: BuildStep, options: BuildOptions): Promise<void> {
   const target = join(options.folder, step.file)
   const temporary = `${target}.${process.pid}.tmp`
-  const settings = Object.entries(step.settings).map(([variable, value]) => `-X ${variable}=${value}`)
-  const args = ['build', '-v', '-trimpath', '-buildvcs=false', '-ldflags', ['-s', '-w', ...settings].join(' ')]
   try {
-    await go([...args, '-o', temporary, step.package], step, options)
+    await goBuild(step, temporary, options)
     await rename(temporary, target)
   } finally {
     await rm(temporary, { force: true })
@@ -31,56 +30,53 @@ export async function buildStep(step: BuildStep, options: BuildOptions): Promise
   }
 }
 
-function go(args: string[], step: BuildStep, { onProgress, signal }: BuildOptions): Promise<void> {
+async function goBuild(step: BuildStep, output: string, { env, onProgress, signal }: BuildOptions): Promise<void> {
+  const settings = Object.entries(step.settings).map(([variable, value]) => `-X ${variable}=${value}`)
+  const flags = ['-v', '-trimpath', '-buildvcs=false', '-ldflags', ['-s', '-w', ...settings].join(' ')]
   const began = performance.now()
-  const elapsedSeconds = () => Math.round((performance.now() - began) / 1_000)
-  let compiled = 0
-  let downloaded = 0
-  const tail: string[] = []
-  return new Promise((resolve, reject) => {
-    const child = spawn('go', args, {
+  const elapsed = () => duration(Math.round((performance.now() - began) / 1_000))
+  const expected = `about ${duration(step.expectedSeconds)}`
+  const progress = createProgress()
+
+  onProgress(`building ${step.label} with Go: ${expected} on two cores, seconds if Go has it cached`)
+  const report = setInterval(
+    () => onProgress(`building ${step.label}: ${progress.summary()}, ${elapsed()} of ${expected}`),
+    reportEverySeconds * 1_000,
+  )
+  try {
+    const code = await runLines({
+      command: 'go',
+      args: ['build', ...flags, '-o', output, step.package],
       cwd: moduleFolder,
-      stdio: ['ignore', 'ignore', 'pipe'],
       // The committed go.sum decides, whatever the user's own settings are.
-      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
+      env: { ...env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
+      onLine: progress.read,
       ...(signal ? { signal } : {}),
     })
-    onProgress(
-      `building ${step.label} with Go: about ${duration(step.expectedSeconds)} on two cores, seconds if Go has it cached`,
-    )
-    const report = setInterval(() => {
-      const done = `${downloaded > 0 ? `${downloaded} modules fetched, ` : ''}${compiled} packages compiled`
-      onProgress(
-        `building ${step.label}: ${done}, ${duration(elapsedSeconds())} of about ${duration(step.expectedSeconds)}`,
-      )
-    }, reportEverySeconds * 1_000)
-    let rest = ''
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        if (line.startsWith('go: downloading')) downloaded++
-        else if (/^[a-z0-9.-]+(\/[^\s:]+)*$/i.test(line)) compiled++
-        else tail.push(line)
-      }
-      tail.splice(0, tail.length - 30)
-    })
-    child.once('error', (cause) => {
-      clearInterval(report)
-      reject(cause)
-    })
-    child.once('close', (code) => {
-      clearInterval(report)
-      if (code === 0) {
-        onProgress(`built ${step.label} in ${duration(elapsedSeconds())}`)
-        resolve()
-      } else {
-        const hint =
-          'Go must be 1.26 or newer and reach its module proxy, or have the modules cached (GOFLAGS, GOPROXY).'
-        reject(new AssetError(`go build of ${step.label} failed:\n${[...tail, rest].join('\n')}`, hint))
-      }
-    })
-  })
+    if (code !== 0) {
+      const hint = 'Go must be 1.26 or newer (or GOTOOLCHAIN=auto) and must reach its module proxy (GOPROXY).'
+      throw new AssetError(`go build of ${step.label} failed with code ${code}:\n${progress.messages()}`, hint)
+    }
+  } finally {
+    clearInterval(report)
+  }
+  onProgress(`built ${step.label} in ${elapsed()}`)
+}
+
+/** Tells the packages and modules that `go build -v` names from its messages. */
+export function createProgress() {
+  let compiled = 0
+  let fetched = 0
+  const messages: string[] = []
+  return {
+    read(line: string): void {
+      if (line.startsWith('go: downloading')) fetched++
+      else if (/^[a-z0-9_.-]+(\/[a-z0-9_.~-]+)*$/i.test(line)) compiled++
+      else messages.push(line)
+    },
+    summary: () => `${fetched > 0 ? `${fetched} modules fetched, ` : ''}${compiled} packages compiled`,
+    messages: () => messages.slice(-30).join('\n'),
+  }
 }
 
 function duration(seconds: number): string {

@@ -102,7 +102,7 @@ test('the n-th write alone is refused with the status that the rule says', async
   }
 })
 
-test('kubectl is told when to retry', async () => {
+test('kubectl waits as long as Retry-After tells it', async () => {
   const kubeconfig = await proxy.kubeconfig({ token })
   const rule = proxy.inject({ type: 'Respond', status: 429, retryAfterSeconds: 1 }, { when: isOurs, times: 1 })
   const began = Date.now()
