@@ -1,0 +1,149 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { KubeClient } from '../kube/client-types.ts'
+import type { Connect } from './connect.ts'
+import { exitCodeHelp, exitCodes } from './exit-code.ts'
+import type { Io } from './io.ts'
+import type { Format } from './output.ts'
+
+export type ProgramDeps = {
+  readonly io: Io
+  readonly connect: Connect
+  readonly version: string
+  readonly signal: AbortSignal
+  setExitCode(code: number): void
+}
+
+type ClusterOptions = { kubeconfig?: string; context?: string; namespace?: string; output: Format }
+
+const defaultMaxBytes = 100 * 1024 ** 3
+const systemNamespace = 'hansa-system'
+
+/** The command line; each command imports what it needs when it runs, so that help comes at once. */
+export function createProgram(deps: ProgramDeps): Command {
+  const { io, signal } = deps
+  const program = new Command('kubectl-hansa')
+    .description('Hansa on the command line. As a kubectl plugin: kubectl hansa ...')
+    .addHelpText('after', exitCodeHelp)
+    .configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.err(text),
+      getOutHasColors: () => io.colour,
+    })
+    .exitOverride()
+    .helpCommand(false)
+
+  /** Runs an action with a client, and closes it whatever comes. */
+  async function withClient<T>(options: ClusterOptions, action: (client: KubeClient) => Promise<T>): Promise<T> {
+    const client = await deps.connect(options)
+    try {
+      return await action(client)
+    } finally {
+      await client.close()
+    }
+  }
+
+  onCluster(program.command('list').alias('ls'))
+    .description('InferenceServices with their conditions')
+    .addOption(namespaceOption())
+    .option('-A, --all-namespaces', 'those of all namespaces', false)
+    .addOption(outputOption())
+    .action(async (options: ClusterOptions & { allNamespaces: boolean }) => {
+      const { list } = await import('./list.ts')
+      await withClient(options, (client) => {
+        const namespace = options.allNamespaces ? undefined : (options.namespace ?? client.namespace ?? 'default')
+        return list(client, { namespace, output: options.output }, io, signal)
+      })
+    })
+
+  onCluster(program.command('status'))
+    .description(
+      'One InferenceService from model to pods, with what to do about what is wrong; exits 1 while it is not Ready',
+    )
+    .argument('<name>', 'name of the InferenceService')
+    .addOption(namespaceOption())
+    .addOption(outputOption())
+    .action(async (name: string, options: ClusterOptions) => {
+      const { status } = await import('./status.ts')
+      const ready = await withClient(options, (client) => {
+        const namespace = options.namespace ?? client.namespace ?? 'default'
+        return status(client, { name, namespace, output: options.output }, io, signal)
+      })
+      if (!ready) deps.setExitCode(exitCodes.notReady)
+    })
+
+  onCluster(program.command('check'))
+    .description('Whether Hansa is installed and runs, with a fix for what is not; exits 1 when something failed')
+    .option('--system-namespace <name>', 'namespace that Hansa is installed in', systemNamespace)
+    .addOption(outputOption())
+    .action(async (options: ClusterOptions & { systemNamespace: string }) => {
+      const { check } = await import('./check.ts')
+      const well = await withClient(options, (client) => check(client, options, io, signal))
+      if (!well) deps.setExitCode(exitCodes.notReady)
+    })
+
+  const model = program.command('model').description('Models').helpCommand(false)
+  model
+    .command('add')
+    .description('Reads the files of a model once and prints a Model with their digests and sizes, for kubectl apply')
+    .argument('<source>', 'https URL of one file, https URL of a folder (ends in "/", with --file), or a local folder')
+    .option('--name <name>', 'name of the Model; default: from the last parts of the source')
+    .addOption(namespaceOption())
+    .addOption(
+      new Option('--format <format>', 'format of the files').choices(['ONNX', 'TrainingBundle']).default('ONNX'),
+    )
+    .option('--licence <expression>', 'SPDX licence expression of the weights')
+    .option('--entrypoint <path>', 'the .onnx file to load, where there are several')
+    .option('--file <path...>', 'files below the folder', [])
+    .addOption(new Option('--max-bytes <bytes>', 'most bytes to read in all').argParser(bytes).default(defaultMaxBytes))
+    .option('--ca-file <path>', 'certificates (PEM) of a private authority, instead of the public ones')
+    .option('--token-file <path>', 'file with a bearer token for the source')
+    .option('--credentials-secret <name>', 'Secret that the fetch worker shall use, written into the Model')
+    .option('--local-path <path>', 'for a local folder: where it lies below the local root of the fetch worker')
+    .option('--claim-name <name>', 'for a local folder: PersistentVolumeClaim that holds the files')
+    .option('--claim-path <path>', 'folder below the root of the claim')
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['yaml', 'json']).default('yaml'))
+    .action(async (source: string, options) => {
+      const { modelAdd } = await import('./model-add.ts')
+      await modelAdd(source, options, io, signal)
+    })
+
+  program
+    .command('version')
+    .description('Version of this command and of the API that it speaks')
+    .addOption(outputOption())
+    .action(async (options: { output: Format }) => {
+      const { apiVersion } = await import('../api/resource.ts')
+      const versions = { version: deps.version, apiVersion }
+      if (options.output === 'table') {
+        io.out(`kubectl-hansa ${versions.version}, ${apiVersion}\n`)
+        return
+      }
+      const { printObject } = await import('./output.ts')
+      await printObject(io, options.output, versions)
+    })
+
+  program
+    .command('completion')
+    .description('Completion script for bash and zsh')
+    .action(async () => {
+      const { completionScript } = await import('./completion.ts')
+      io.out(completionScript(program))
+    })
+
+  return program
+}
+
+function onCluster(command: Command): Command {
+  return command
+    .option('--kubeconfig <path>', 'kubeconfig file; default: $KUBECONFIG, then ~/.kube/config')
+    .option('--context <name>', 'context of the kubeconfig; default: its current one')
+}
+
+const namespaceOption = () => new Option('-n, --namespace <name>', "namespace; default: the context's")
+const outputOption = () =>
+  new Option('-o, --output <format>', 'output format').choices(['table', 'json', 'yaml']).default('table')
+
+function bytes(text: string): number {
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('must be a number of bytes, such as 1073741824')
+  return Number(text)
+}

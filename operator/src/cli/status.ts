@@ -1,0 +1,153 @@
+import type { InferenceService } from '../api/inference-service.ts'
+import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
+import type { Model } from '../api/model.ts'
+import { modelConditionReasons } from '../api/model-reasons.ts'
+import type { ReasonCatalogue } from '../api/reason.ts'
+import type { Condition, KubeObject } from '../api/resource.ts'
+import { revisionLabel, workerSelector } from '../inferenceservice/names.ts'
+import { isReady, troubleOf } from '../inferenceservice/workers.ts'
+import { KubeApiError } from '../kube/api-error.ts'
+import { type Deployment, deployments as deploymentResource, pods as podResource } from '../kube/builtin.ts'
+import type { KubeClient } from '../kube/client-types.ts'
+import { isTrue } from '../kube/conditions.ts'
+import { inferenceServices, models } from '../kube/hansa-resources.ts'
+import type { Pod } from '../kube/pod-types.ts'
+import type { Resource } from '../kube/resource.ts'
+import { CliError } from './cli-error.ts'
+import { exitCodes } from './exit-code.ts'
+import { type Io, paint, plain } from './io.ts'
+import { type Format, printObject } from './output.ts'
+
+type Seen = {
+  service: InferenceService
+  model: Model | undefined
+  /** Undefined: the caller may not read them. */
+  deployments: Deployment[] | undefined
+  pods: Pod[] | undefined
+}
+
+/** `status NAME`: the tree service, model, revision, pod, each with what is wrong and what to do. Returns whether it is Ready. */
+export async function status(
+  client: KubeClient,
+  options: { name: string; namespace: string; output: Format },
+  io: Io,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { name, namespace } = options
+  const service = await client.get(inferenceServices, { namespace, name }, { signal })
+  if (service === undefined) {
+    throw new CliError(
+      exitCodes.notFound,
+      `there is no InferenceService ${name} in namespace ${namespace}`,
+      'kubectl hansa list --all-namespaces shows all.',
+    )
+  }
+  const labelSelector = workerSelector(name)
+  const [model, deployments, pods] = await Promise.all([
+    client.get(models, { namespace, name: service.spec.modelRef.name }, { signal }),
+    readable(client, deploymentResource, { namespace, labelSelector, signal }),
+    readable(client, podResource, { namespace, labelSelector, signal }),
+  ])
+  const ready = isTrue(service.status?.conditions, 'Ready')
+  if (options.output !== 'table') {
+    await printObject(io, options.output, { service, model, deployments, pods })
+    return ready
+  }
+  io.out(tree({ service, model, deployments, pods }, io))
+  return ready
+}
+
+/** A user who may read the service need not be allowed to read its pods. */
+async function readable<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource<T>,
+  options: { namespace: string; labelSelector: string; signal: AbortSignal },
+): Promise<T[] | undefined> {
+  try {
+    return (await client.list(resource, options)).items
+  } catch (error) {
+    if (error instanceof KubeApiError && error.status === 403) return undefined
+    throw error
+  }
+}
+
+function tree({ service, model, deployments, pods }: Seen, io: Io): string {
+  const { metadata, spec, status: seen = {} } = service
+  const lines = [
+    `${paint(io, 'bold', `InferenceService ${metadata.namespace}/${metadata.name}`)}`,
+    ...(seen.url === undefined ? [] : [`  url  ${seen.url}`]),
+    ...conditionLines(seen.conditions, inferenceServiceReasons, io, '  '),
+    `  Model ${spec.modelRef.name}${model === undefined ? ': not found' : ''}`,
+    ...(model === undefined ? [] : conditionLines(model.status?.conditions, modelConditionReasons, io, '    ')),
+  ]
+  if (deployments === undefined || pods === undefined) {
+    lines.push('  You may not read the Deployments and Pods of this namespace, so revisions are not shown.')
+    return `${lines.map(plainButColour(io)).join('\n')}\n`
+  }
+  if (deployments.length === 0) lines.push('  no revision')
+  for (const deployment of deployments) {
+    const revision = deployment.metadata.labels?.[revisionLabel] ?? deployment.metadata.name
+    const own = pods.filter((pod) => pod.metadata.labels?.[revisionLabel] === revision)
+    const percent = seen.traffic?.find((each) => each.revision === revision)?.percent ?? 0
+    const readyCount = deployment.status?.readyReplicas ?? 0
+    lines.push(
+      `  revision ${revision}: ${percent} % of requests, ${readyCount} of ${deployment.spec.replicas ?? 1} ready`,
+    )
+    const trouble = readyCount < (deployment.spec.replicas ?? 1) ? troubleOf(deployment, own) : undefined
+    if (trouble !== undefined) lines.push(`    ${paint(io, 'red', trouble.reason)}: ${trouble.message}`)
+    for (const pod of own) lines.push(`    ${podLine(pod, io)}`)
+  }
+  return `${lines.map(plainButColour(io)).join('\n')}\n`
+}
+
+/** Words from the cluster must not steer the terminal; only our own colours may stay. */
+function plainButColour(io: Io): (line: string) => string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: our own colour codes are kept, all else is shown as ?
+  const ours = /(\u001b\[(?:0|1|3[1-3]|90)m)/
+  return (line) =>
+    io.colour
+      ? line
+          .split(ours)
+          .map((part, i) => (i % 2 === 1 ? part : plain(part)))
+          .join('')
+      : plain(line)
+}
+
+function conditionLines(
+  conditions: readonly Condition[] | undefined,
+  catalogue: Readonly<Record<string, ReasonCatalogue>>,
+  io: Io,
+  indent: string,
+): string[] {
+  if (conditions === undefined || conditions.length === 0) {
+    return [
+      `${indent}${paint(io, 'yellow', '?')} the operator has not looked at it yet; is it running? kubectl hansa check`,
+    ]
+  }
+  const shown = new Set<string>()
+  return conditions.flatMap(({ type, status: value, reason, message }) => {
+    const mark =
+      value === 'True'
+        ? paint(io, 'green', '+')
+        : paint(io, value === 'False' ? 'red' : 'yellow', value === 'False' ? 'x' : '?')
+    const line = `${indent}${mark} ${type}: ${reason}${message === '' ? '' : `: ${message}`}`
+    const text = catalogue[type]?.[reason]
+    // Ready repeats the reason of another condition; its remedy is said once.
+    if (value === 'True' || text === undefined || shown.has(reason)) return [line]
+    shown.add(reason)
+    return [line, `${indent}  ${paint(io, 'grey', text.remedy)}`]
+  })
+}
+
+function podLine(pod: Pod, io: Io): string {
+  const { name, deletionTimestamp } = pod.metadata
+  const where = pod.spec?.nodeName === undefined ? '' : ` on ${pod.spec.nodeName}`
+  if (deletionTimestamp !== undefined) return `${paint(io, 'yellow', '?')} pod ${name}${where}: ending`
+  if (isReady(pod)) return `${paint(io, 'green', '+')} pod ${name}${where}: ready${restarts(pod)}`
+  return `${paint(io, 'red', 'x')} pod ${name}${where}: ${pod.status?.phase ?? 'Unknown'}, not ready${restarts(pod)}`
+}
+
+function restarts(pod: Pod): string {
+  const count = (pod.status?.containerStatuses ?? []).reduce((sum, each) => sum + each.restartCount, 0)
+  return count === 0 ? '' : `, ${count} restarts`
+}
