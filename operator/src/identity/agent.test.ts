@@ -56,7 +56,7 @@ test('after a restart the stored certificate is used although the authority is g
 })
 
 test('a stored certificate is not used when expired, torn, of another authority or without a name that is now wanted', async () => {
-  const endpoint = await serve({ allowedDnsNames: () => ['a.svc'] })
+  const endpoint = await serve({ allowedDnsNames: () => ['a.svc', '::1', '127.0.0.7'] })
   const file = join(folder, 'state', 'identity.pem')
   const first = await start(endpoint.url)
   const good = await readFile(file, 'utf8')
@@ -72,7 +72,7 @@ test('a stored certificate is not used when expired, torn, of another authority 
     await identity.close()
   }
   await writeFile(file, good)
-  const named = await start(endpoint.url, { dnsNames: ['a.svc'] })
+  const named = await start(endpoint.url, { dnsNames: ['a.svc', '::1', '127.0.0.7'] })
   expect(named.current().certPem).not.toBe(first.current().certPem)
 })
 

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { readStateFile, writeStateFile } from '../process/state-file.ts'
 import { type Held, renewalTime } from './renewing-identity.ts'
@@ -47,7 +48,8 @@ export function checkedCertificate(given: {
   const uri = certificateUri(certificate.raw)
   if (uri === undefined || parseSpiffe(uri) === undefined) throw new Error('the certificate names no service account')
   const hosts = certificateHosts(given.certPem)
-  if (given.dnsNames.some((name) => !hosts.includes(name))) throw new Error('the certificate lacks a name asked for')
+  const carries = (name: string) => (isIP(name) === 0 ? hosts.includes(name) : certificate.checkIP(name) !== undefined)
+  if (!given.dnsNames.every(carries)) throw new Error('the certificate lacks a name asked for')
   return uri
 }
 
