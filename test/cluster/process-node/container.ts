@@ -69,7 +69,7 @@ export function createContainer(
   let launching = false
   let stopping = false
   let waiting: NonNullable<ContainerState['waiting']> = {
-    reason: kind === 'app' ? 'ContainerCreating' : 'PodInitializing',
+    reason: deps.pod().spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating',
   }
   let last: TerminatedState | undefined = lastRun(previous)
   let runs = last ? (previous?.restartCount ?? 0) + 1 : 0

@@ -68,6 +68,8 @@ export function startPodWorker(first: Pod, deps: PodWorkerDeps): PodWorker {
     pod: () => pod,
     volumePaths: () => volumes?.paths ?? new Map(),
     addresses: { podIp: podIp ?? hostIp, hostIp, allocatable: deps.allocatable },
+    // For short service names in dns-preload.
+    environment: { ...deps.environment, HANSA_TEST_NAMESPACE: namespaceOf(first) },
     folder: join(folder, 'containers'),
     onChange: wake,
     emit,
