@@ -137,21 +137,29 @@ function defineParts(
       // etcd waits seven seconds for watchers that never leave, and loses nothing when it is killed.
       ...(name === 'etcd' ? { graceMilliseconds: 2_000 } : {}),
     })
+  const { etcdClient, etcdCaPem, authority } = folder
+  const answers = (port: number, path: string) => () =>
+    answersOk(`https://127.0.0.1:${port}${path}`, { ca: authority.certPem })
+  const etcdTrust = { ca: etcdCaPem, cert: etcdClient.certPem, key: etcdClient.keyPem }
   return {
-    etcd: define('etcd', assets.etcd, etcdFlags(folder, ports), () =>
-      answersOk(`${etcdUrl(ports)}/readyz`, folder.etcdClient),
-    ),
-    apiserver: define('apiserver', assets.kubeApiserver, apiserverFlags(folder, ports, options), () =>
-      answersOk(`https://127.0.0.1:${ports.apiserver}/readyz`),
+    etcd: define('etcd', assets.etcd, etcdFlags(folder, ports), () => answersOk(`${etcdUrl(ports)}/readyz`, etcdTrust)),
+    apiserver: define(
+      'apiserver',
+      assets.kubeApiserver,
+      apiserverFlags(folder, ports, options),
+      answers(ports.apiserver, '/readyz'),
     ),
     controllerManager: define(
       'controllerManager',
       assets.kubeControllerManager,
       controllerManagerFlags(folder, ports),
-      () => answersOk(`https://127.0.0.1:${ports.controllerManager}/healthz`),
+      answers(ports.controllerManager, '/healthz'),
     ),
-    scheduler: define('scheduler', assets.kubeScheduler, schedulerFlags(folder, ports), () =>
-      answersOk(`https://127.0.0.1:${ports.scheduler}/readyz`),
+    scheduler: define(
+      'scheduler',
+      assets.kubeScheduler,
+      schedulerFlags(folder, ports),
+      answers(ports.scheduler, '/readyz'),
     ),
   }
 }

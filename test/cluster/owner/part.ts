@@ -59,7 +59,7 @@ export function definePart(options: PartOptions): Part {
   async function start(): Promise<void> {
     const started = live() ?? launch(options)
     process = started
-    const deadline = Date.now() + (options.readyDeadlineMilliseconds ?? 60_000)
+    const deadline = Date.now() + (options.readyDeadlineMilliseconds ?? 180_000)
     while (!(await options.isReady())) {
       if (started.exit) throw await failure(options, `ended with ${describeExit(started.exit)} before it was ready`)
       if (Date.now() > deadline) throw await failure(options, 'is not ready in time')

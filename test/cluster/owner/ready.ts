@@ -2,22 +2,20 @@ import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiClient } from './api-request.ts'
 
-/** Whether a health endpoint of a part answers 200; its certificate matters not here. */
-export function answersOk(url: string, credential?: { certPem: string; keyPem: string }): Promise<boolean> {
+/** How to know a server, and how to be known to it. */
+export interface Trust {
+  readonly ca: string
+  readonly cert?: string
+  readonly key?: string
+}
+
+/** Whether a health endpoint of a part answers 200. */
+export function answersOk(url: string, trust: Trust): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = httpsRequest(
-      url,
-      {
-        agent: false,
-        rejectUnauthorized: false,
-        timeout: 2_000,
-        ...(credential ? { cert: credential.certPem, key: credential.keyPem } : {}),
-      },
-      (response) => {
-        response.resume()
-        resolve(response.statusCode === 200)
-      },
-    )
+    const request = httpsRequest(url, { ...trust, agent: false, timeout: 2_000 }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
     request.once('timeout', () => request.destroy())
     request.once('error', () => resolve(false))
     request.once('close', () => resolve(false))
@@ -26,7 +24,7 @@ export function answersOk(url: string, credential?: { certPem: string; keyPem: s
 }
 
 /** Waits until the controllers have filled the default namespace, without which no pod can be created in it. */
-export async function defaultNamespaceReady(client: ApiClient, deadlineMilliseconds = 60_000): Promise<void> {
+export async function defaultNamespaceReady(client: ApiClient, deadlineMilliseconds = 180_000): Promise<void> {
   const deadline = Date.now() + deadlineMilliseconds
   const paths = ['serviceaccounts/default', 'configmaps/kube-root-ca.crt']
   for (;;) {
