@@ -31,3 +31,18 @@ export function startDeadline(clock: Clock, parent: AbortSignal, milliseconds: n
     },
   }
 }
+
+/** Waits for work that takes no signal, no longer than the signal lets it. */
+export async function abortable<R>(work: Promise<R>, signal: AbortSignal): Promise<R> {
+  signal.throwIfAborted()
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

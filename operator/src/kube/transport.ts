@@ -2,10 +2,9 @@ import type { Readable } from 'node:stream'
 import { Agent, buildConnector, type Dispatcher, ProxyAgent } from 'undici'
 import { messageOf } from '../process/errors.ts'
 import { KubeApiError } from './api-error.ts'
-import type { Clock } from './clock.ts'
-import { sleep } from './clock.ts'
+import { type Clock, sleep } from './clock.ts'
 import type { ClusterAccess, ClusterTls } from './cluster-access.ts'
-import { type Deadline, startDeadline } from './deadline.ts'
+import { abortable, type Deadline, startDeadline } from './deadline.ts'
 import { errorOfAnswer } from './status.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
@@ -51,7 +50,7 @@ export function createTransport(deps: {
 
   async function exchange(request: TransportRequest, fresh: boolean, signal: AbortSignal) {
     const headers: Record<string, string> = {
-      ...(await cluster.headers(fresh)),
+      ...(await abortable(cluster.headers(fresh), signal)),
       accept: 'application/json',
       'user-agent': deps.userAgent,
     }
