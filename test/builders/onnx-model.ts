@@ -132,3 +132,68 @@ export function addModel(): Buffer {
 export function int64Bytes(...values: number[]): Uint8Array {
   return new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
 }
+
+/** Adds 1 to `x` as often as the scalar `n` says, in a Loop: its time grows with `n`, about a microsecond a turn. */
+export function slowModel(): Buffer {
+  const body: Graph = {
+    nodes: [
+      { op: 'Identity', inputs: ['go'], outputs: ['goOn'] },
+      { op: 'Add', inputs: ['v', 'one'], outputs: ['vNext'] },
+    ],
+    inputs: [
+      { name: 'turn', type: 'INT64', shape: [] },
+      { name: 'go', type: 'BOOL', shape: [] },
+      { name: 'v', type: 'FP32', shape: [1] },
+    ],
+    outputs: [
+      { name: 'goOn', type: 'BOOL', shape: [] },
+      { name: 'vNext', type: 'FP32', shape: [1] },
+    ],
+    initializers: [{ name: 'one', type: 'FP32', shape: [1], raw: new Uint8Array(Float32Array.of(1).buffer) }],
+  }
+  return onnxModel({
+    nodes: [{ op: 'Loop', inputs: ['n', '', 'x'], outputs: ['y'], attributes: [{ name: 'body', graph: body }] }],
+    inputs: [
+      { name: 'n', type: 'INT64', shape: [] },
+      { name: 'x', type: 'FP32', shape: [1] },
+    ],
+    outputs: [{ name: 'y', type: 'FP32', shape: [1] }],
+  })
+}
+
+/** Picks rows of a fixed table by index: an index out of range makes the run fail. */
+export function gatherModel(): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Gather', inputs: ['table', 'index'], outputs: ['y'] }],
+    inputs: [{ name: 'index', type: 'INT64', shape: ['n'] }],
+    outputs: [{ name: 'y', type: 'FP32', shape: ['n'] }],
+    initializers: [{ name: 'table', type: 'FP32', shape: [2], raw: new Uint8Array(Float32Array.of(10, 20).buffer) }],
+  })
+}
+
+/** Fills a tensor of the shape that the request names with zeros: a small request, an answer of any size. */
+export function growModel(): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'ConstantOfShape', inputs: ['shape'], outputs: ['y'] }],
+    inputs: [{ name: 'shape', type: 'INT64', shape: [1] }],
+    outputs: [{ name: 'y', type: 'FP32', shape: ['n'] }],
+  })
+}
+
+/** Passes two inputs of different types through; the outputs are in the other order. */
+export function twoWayModel(): Buffer {
+  return onnxModel({
+    nodes: [
+      { op: 'Identity', inputs: ['numbers'], outputs: ['sameNumbers'] },
+      { op: 'Identity', inputs: ['words'], outputs: ['sameWords'] },
+    ],
+    inputs: [
+      { name: 'numbers', type: 'FP32', shape: ['n', 2] },
+      { name: 'words', type: 'BYTES', shape: ['m'] },
+    ],
+    outputs: [
+      { name: 'sameWords', type: 'BYTES', shape: ['m'] },
+      { name: 'sameNumbers', type: 'FP32', shape: ['n', 2] },
+    ],
+  })
+}

@@ -46,7 +46,7 @@ export async function startRestServer(
   const limits = {
     maxHeaderSize: 16_384,
     headersTimeout: 10_000,
-    requestTimeout: (worker.limits.requestSeconds + 5) * 1000,
+    requestTimeout: Math.max(10, worker.limits.requestSeconds + 5) * 1000,
     connectionsCheckingInterval: 1_000,
     // Longer than the gateway keeps idle connections, so that it closes first and never writes into a closing one.
     keepAliveTimeout: 65_000,
