@@ -52,7 +52,7 @@ async function digestOne(
   try {
     const { body, total } = await open(url, options, dispatcher, deps.signal)
     if (total !== undefined && total > maxBytes) {
-      body.destroy()
+      discard(body)
       throw sourceError(`${url} has ${total} bytes, more than the ${maxBytes} that are left`, 'Raise --max-bytes.')
     }
     return await digestFile(path, body, { maxBytes, total }, deps)
@@ -80,18 +80,24 @@ async function open(url: URL, options: HttpsOptions, dispatcher: Dispatcher, sig
     })
     if (statusCode === 200) {
       if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
-        body.destroy()
+        discard(body)
         throw sourceError(`${at} comes compressed (${headers['content-encoding']}) although that was not asked for`)
       }
       return { body, total: lengthOf(headers['content-length']) }
     }
-    body.destroy()
+    discard(body)
     const { location } = headers
     if (statusCode < 300 || statusCode > 399 || typeof location !== 'string') throw refusal(at, statusCode)
     at = new URL(location, at)
     if (at.protocol !== 'https:') throw sourceError(`${url} redirects to ${at.origin}, which is not https`)
   }
   throw sourceError(`${url} redirects more than ${maxRedirects} times`)
+}
+
+/** undici tells a body that nobody wants any more of its end by an error; without a listener that would end the process. */
+function discard(body: Dispatcher.ResponseData['body']): void {
+  body.on('error', () => undefined)
+  body.destroy()
 }
 
 function lengthOf(header: string | string[] | undefined): number | undefined {
@@ -108,7 +114,7 @@ function refusal(url: URL, status: number): CliError {
 
 function hintOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (/CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code))
+  if (/CERT|ISSUER|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code))
     return 'For a private certificate authority, name its file with --ca-file.'
   if (code === 'ENOTFOUND') return 'Check the host name.'
   return undefined
