@@ -11,7 +11,7 @@ export type CheckModelOptions = {
   dir: string | ((path: string) => Promise<{ handle: FileHandle; sizeBytes: number }>)
   files: readonly Pick<ModelFile, 'path' | 'sizeBytes'>[]
   format?: 'ONNX' | 'TrainingBundle'
-  /** The file to load; without it one of several is not an error, because the operator decides. */
+  /** The .onnx file to load, where there are several. */
   entrypoint?: string
   limits?: Partial<ModelLimits>
   allowedDomains?: readonly string[]
@@ -34,10 +34,10 @@ export async function checkModel(options: CheckModelOptions): Promise<CheckedMod
   const paths = files.map((file) => file.path)
   const twice = paths.find((path, index) => paths.indexOf(path) !== index)
   if (twice !== undefined) throw new ModelRefused('UnsafePath', 'is listed twice', { file: twice })
+  const folder = paths.find((path) => paths.some((other) => other.startsWith(`${path}/`)))
+  if (folder !== undefined) throw new ModelRefused('UnsafePath', 'is a file and a folder', { file: folder })
   const onnxFiles = paths.filter((path) => path.endsWith('.onnx'))
-  if (options.entrypoint !== undefined || (options.format !== 'TrainingBundle' && onnxFiles.length === 0)) {
-    resolveEntrypoint(paths, options.entrypoint)
-  }
+  if (options.format !== 'TrainingBundle') resolveEntrypoint(paths, options.entrypoint)
   const sizes: [string, number][] = []
   for (const { path, sizeBytes } of files) {
     const opened = await openFile(open, path)
