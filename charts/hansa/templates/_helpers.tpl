@@ -64,6 +64,8 @@ https://hansa-operator.{{ .Release.Namespace }}.svc:9443
   value: {{ .Values.trustDomain | quote }}
 - name: HANSA_CA_URL
   value: {{ include "hansa.caUrl" . | quote }}
+- name: HANSA_SERVICE_ACCOUNT_DIR
+  value: /var/run/secrets/kubernetes.io/serviceaccount
 - name: TMPDIR
   value: /tmp
 {{- end -}}

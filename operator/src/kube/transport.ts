@@ -51,7 +51,8 @@ export function createTransport(deps: {
   async function exchange(request: TransportRequest, fresh: boolean, signal: AbortSignal) {
     const headers: Record<string, string> = {
       ...(await abortable(cluster.headers(fresh), signal)),
-      accept: 'application/json',
+      // Some paths answer with JSON of a type of their own, such as the issuer's keys (application/jwk-set+json).
+      accept: 'application/json, */*;q=0.5',
       'user-agent': deps.userAgent,
     }
     if (request.body !== undefined) headers['content-type'] = request.contentType ?? 'application/json'

@@ -91,7 +91,7 @@ async function install(
     'fetch.localRoot.existingClaim': 'hansa-local-models',
     ...values,
   }
-  const flags = Object.entries(set).flatMap(([key, value]) => ['--set-string', `${key}=${value}`])
+  const flags = Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`])
   await ok(owner.helm(['install', 'hansa', `${repository}/charts/hansa`, '-n', systemNamespace, ...flags]))
   for (const deployment of ['operator', 'gateway', 'fetch']) {
     log(`${owner.name}: waiting for hansa-${deployment}`)
@@ -116,13 +116,21 @@ async function trustPem(owner: Owner): Promise<string> {
 
 async function diagnose(owner: Owner): Promise<string> {
   const pods = await owner.kubectl(['get', 'pods', '-n', systemNamespace, '-o', 'wide'])
-  const events = await owner.kubectl(['get', 'events', '-n', systemNamespace, '--sort-by=.lastTimestamp'])
+  const events = await owner.kubectl([
+    ...['get', 'events', '-n', systemNamespace, '--field-selector=type=Warning', '--sort-by=.lastTimestamp'],
+    ...['--no-headers', '-o', 'custom-columns=O:.involvedObject.name,R:.reason,M:.message'],
+  ])
+  // The API server refuses loopback addresses in EndpointSlices; here that is always so and says nothing.
+  const telling = events.stdout
+    .split('\n')
+    .filter((line) => !line.includes('loopback range'))
+    .slice(-15)
   const logs = await Promise.all(
     ['operator', 'gateway', 'fetch'].map((name) =>
       owner.kubectl(['logs', `deployment/hansa-${name}`, '-n', systemNamespace, '--tail=15']),
     ),
   )
-  return [pods, events, ...logs].map(({ stdout, stderr }) => stdout + stderr).join('\n')
+  return [pods.stdout, ...telling, ...logs.map(({ stdout, stderr }) => stdout + stderr)].join('\n')
 }
 
 async function ok(
