@@ -9,22 +9,36 @@ import { externalService, httpsModel, localModel, type Manifest, pvcModel, servi
 /** One way to spoil a field, and what the API server says of it. */
 type Spoiled = { readonly how: string; readonly value: unknown; readonly expected: Refusal }
 
+/** A valid manifest with one field spoiled. */
+export type SpoiledManifest = {
+  readonly name: string
+  readonly kind: string
+  readonly how: string
+  readonly body: Manifest
+  readonly expected: Refusal
+}
+
 /** For every field of every kind: wrong type, out of bounds, unknown value, missing, and one unknown field an object. */
-export function generatedCases(): BadInputCase<ManifestContext>[] {
-  const cases = new Map<string, BadInputCase<ManifestContext>>()
+export function spoiledManifests(): SpoiledManifest[] {
+  const found = new Map<string, SpoiledManifest>()
   for (const base of [service, externalService, httpsModel, pvcModel, localModel]) {
     const valid = base('generated')
-    const kind = kinds.find((each) => each.kind === valid.kind)
-    if (kind === undefined) throw new Error(`no kind ${String(valid.kind)}`)
-    const root = rootSchema(kind)
-    for (const { path, spoiled } of walk(root.properties.spec, ['spec'], true, valid)) {
-      const name = `${kind.kind} ${pathText(path)}: ${spoiled.how}`
-      const body = spoil(valid, path, spoiled.value)
+    const definition = kinds.find((each) => each.kind === valid.kind)
+    if (definition === undefined) throw new Error(`no kind ${String(valid.kind)}`)
+    const { kind } = definition
+    for (const { path, spoiled } of walk(rootSchema(definition).properties.spec, ['spec'], true, valid)) {
+      const { how, value, expected } = spoiled
+      const name = `${kind} ${pathText(path)}: ${how}`
       // The bases overlap: the first one that has a field stands for it.
-      if (!cases.has(name)) cases.set(name, manifestCase(name, kind.kind, body, spoiled.expected))
+      if (!found.has(name)) found.set(name, { name, kind, how, body: spoil(valid, path, value), expected })
     }
   }
-  return [...cases.values()]
+  return [...found.values()]
+}
+
+/** The same as cases. */
+export function generatedCases(): BadInputCase<ManifestContext>[] {
+  return spoiledManifests().map(({ name, kind, body, expected }) => manifestCase(name, kind, body, expected))
 }
 
 /** A case that posts a manifest. */

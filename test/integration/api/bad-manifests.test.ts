@@ -1,6 +1,10 @@
+import { inferenceServiceSpecSchema } from '@hansa/operator/api/inference-service.ts'
+import { modelSpecSchema } from '@hansa/operator/api/model.ts'
 import { expect, test } from 'vitest'
+import type { z } from 'zod'
 import { type BadInputCase, inProcess, type Observed } from '../../bad-input/case.ts'
 import { suite } from '../../bad-input/manifests/cases.ts'
+import { spoiledManifests } from '../../bad-input/manifests/generated.ts'
 import { runSuite } from '../../bad-input/run-suite.ts'
 
 test('every bad manifest gets its documented refusal from a real API server', async () => {
@@ -26,4 +30,14 @@ test('a case that is let through, refused for another reason, broken or endless 
   clearInterval(keepAlive)
   expect(result).toMatchObject({ cases: 6, refused: 3, letThrough: 1, crashed: 2 })
   expect(result.failures).toHaveLength(5)
+})
+
+test('what the API server refuses by type and bounds, the schemas refuse too', () => {
+  const specs: Record<string, z.ZodType> = { Model: modelSpecSchema, InferenceService: inferenceServiceSpecSchema }
+  // The API server alone looks for unknown fields and for two items with the same key.
+  const itsOwn = ['an unknown field', 'the same item twice']
+  const spoiled = spoiledManifests().filter(({ how }) => !itsOwn.includes(how))
+  expect(spoiled.length).toBeGreaterThan(100)
+  const accepted = spoiled.filter(({ kind, body }) => specs[kind]?.safeParse(body.spec).success !== false)
+  expect(accepted.map(({ name }) => name)).toEqual([])
 })

@@ -1,41 +1,48 @@
 import type { Kind } from './kinds.ts'
 import { code, prose, table } from './markdown.ts'
 
-// Statuses of the protocol; the page of the gateway says when exactly each is sent.
-const answers: readonly (readonly [number, string, string])[] = [
+// What gateway and worker answer; the messages in the bodies say more.
+const answers: readonly (readonly [string, string, string])[] = [
   [
-    400,
-    'The request is not what the Open Inference Protocol asks for: JSON, tensor names, shapes, data types.',
-    'Compare it with `GET <url>/v2/models/NAME`.',
+    '400',
+    'The request is not what HTTP/1.1 or the Open Inference Protocol asks for: path, headers, JSON, tensor names, shapes, datatypes.',
+    'Read the body; compare the request with `GET <url>/v2/models/NAME`.',
   ],
   [
-    401,
+    '401',
     'No token, or one that is expired, of another audience, or of an issuer that the gateway does not know.',
     'Get a fresh one: `kubectl create token NAME --audience hansa`.',
   ],
   [
-    403,
-    'The token is good, and `spec.access` of the service does not list its holder.',
-    'Ask the owner of the service to list you.',
+    '403',
+    'The token is good, and `spec.access` of the service does not list its holder; or there is no such service.',
+    'Compare the URL with `kubectl get inferenceservices.hansa.dev`; ask the owner of the service to list you.',
   ],
   [
-    404,
-    'No such service, model, version or path.',
-    'Compare the URL with the column URL of `kubectl get inferenceservices.hansa.dev`.',
+    '404',
+    'No such path, model or version.',
+    'Paths have the form `<url>/v2/...`; the model has the name of the service.',
   ],
-  [413, 'The body is larger than `spec.limits.requestBytes`.', 'Send less at once, or raise the limit.'],
+  ['405, 414, 431', 'A method, path length or number of headers that is not allowed.', 'Read the body.'],
+  ['408', 'The body of the request did not arrive in time.', 'Check the network; send less at once.'],
+  ['413', 'The body is larger than `spec.limits.requestBytes`.', 'Send less at once, or raise the limit.'],
   [
-    429,
+    '429',
     'Too many requests at once for `spec.limits.queueDepth` or `spec.limits.inFlight`.',
     'Wait for the seconds in `Retry-After`; add workers if it happens often.',
   ],
   [
-    503,
-    'No worker can take the request: none is ready, or it is draining.',
-    'Try again; see the condition WorkersReady.',
+    '500, 502',
+    'A worker failed while it answered, or its answer is larger than `spec.limits.responseBytes`.',
+    "Read the body; see the worker's logs: `kubectl logs` of the pods of `kubectl hansa status NAME`.",
   ],
   [
-    504,
+    '503',
+    'No worker can take the request: none is ready or all are draining; or the gateway has no keys of an issuer yet.',
+    'Try again after `Retry-After`; see the condition WorkersReady.',
+  ],
+  [
+    '504',
     'The deadline passed: `spec.timeouts.requestSeconds` or the header `x-request-timeout-ms`.',
     'Allow more time, or send smaller batches.',
   ],
@@ -59,7 +66,7 @@ The body is always \`{"error": "..."}\`.
 
 ${table(
   ['status', 'meaning', 'what to do'],
-  answers.map(([status, meaning, remedy]) => [String(status), prose(meaning), prose(remedy)]),
+  answers.map(([status, meaning, remedy]) => [status, prose(meaning), prose(remedy)]),
 )}
 
 ## Refused manifests
