@@ -31,26 +31,27 @@ export async function runElection(
     readonly name: string
     /** Unique per process, such as the pod's name and a random part. */
     readonly identity: string
-    /** How long others wait for a renewal; default 15. */
+    /**
+     * How long others wait for a renewal; default 15. The leader gives up after two thirds of it without one, so that it has
+     * stopped before others may begin.
+     */
     readonly leaseDurationSeconds?: number
-    /** How long the leader tries to renew before it gives up; default 10. */
-    readonly renewDeadlineSeconds?: number
-    /** Time between tries; default 2. */
-    readonly retryPeriodSeconds?: number
   },
   lead: (leadership: Leadership) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const { client, clock = systemClock, random = Math.random } = deps
   const { namespace, name, identity } = options
-  const { leaseDurationSeconds = 15, renewDeadlineSeconds = 10, retryPeriodSeconds = 2 } = options
+  const { leaseDurationSeconds = 15 } = options
+  const renewDeadlineSeconds = (leaseDurationSeconds * 2) / 3
   const log = deps.log.child({ lease: `${namespace}/${name}`, identity })
-  const retryMilliseconds = retryPeriodSeconds * 1_000
+  const retryMilliseconds = Math.min(2, renewDeadlineSeconds / 5) * 1_000
   // Release and the last renewal must still go out when the caller has aborted everything.
   const callSignal = new AbortController().signal
   const call = { signal: callSignal, timeoutSeconds: Math.min(5, renewDeadlineSeconds) }
   // Others' clocks are not to be trusted: a lease counts as expired when it has not changed for its duration by our own clock.
   let observed: { version: string; at: number } | undefined
+  let expiresIn = Number.POSITIVE_INFINITY
 
   async function tryAcquire(): Promise<{ lease: Live<Lease>; renewedAt: number } | undefined> {
     const current = await client.get(leases, { namespace, name }, call)
@@ -63,7 +64,8 @@ export async function runElection(
     if (observed?.version !== version) observed = { version, at: clock.monotonic() }
     const holder = current.spec?.holderIdentity ?? ''
     const durationMilliseconds = (current.spec?.leaseDurationSeconds ?? leaseDurationSeconds) * 1_000
-    if (holder !== '' && holder !== identity && clock.monotonic() - observed.at < durationMilliseconds) return undefined
+    expiresIn = observed.at + durationMilliseconds - clock.monotonic()
+    if (holder !== '' && holder !== identity && expiresIn > 0) return undefined
     const transitions = (current.spec?.leaseTransitions ?? 0) + 1
     const lease = await client.replace(leases, leaseOf(current, transitions), call)
     return { lease, renewedAt }
@@ -78,6 +80,7 @@ export async function runElection(
 
   async function acquire(): Promise<{ lease: Live<Lease>; renewedAt: number } | undefined> {
     while (!signal.aborted) {
+      expiresIn = Number.POSITIVE_INFINITY
       try {
         const won = await tryAcquire()
         if (won !== undefined) return won
@@ -86,7 +89,9 @@ export async function runElection(
           log.warn({ error: messageOf(thrown) }, 'cannot try for the lease')
         }
       }
-      await sleep(clock, retryMilliseconds * (0.8 + 0.2 * random()), signal)
+      const pause = retryMilliseconds * (0.8 + 0.2 * random())
+      // A lease that is about to expire is tried for right then.
+      await sleep(clock, expiresIn > 0 ? Math.min(pause, expiresIn + 10) : pause, signal)
     }
     return undefined
   }
