@@ -35,6 +35,20 @@ const answer =
     if (pathname === '/m/v1/loop.onnx') return response.writeHead(302, { location: '/m/v1/loop.onnx' }).end()
     if (pathname === '/m/v1/zipped.onnx') return send(bytes, { 'content-encoding': 'gzip' })
     if (pathname === '/m/v1/secret.onnx') return response.writeHead(401).end()
+    if (pathname === '/m/v1/flaky.onnx' || pathname === '/m/v1/changing.onnx') {
+      const offset = Number(/^bytes=([0-9]+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
+      const end = Math.min(offset + 1_200_000, bytes.length)
+      const etag = pathname.includes('flaky') ? '"one"' : `"${offset}"`
+      const partial = offset > 0 && request.headers['if-range'] === etag
+      const range = { 'content-range': `bytes ${offset}-${bytes.length - 1}/${bytes.length}` }
+      const length = { 'content-length': bytes.length - (partial ? offset : 0), etag }
+      response.writeHead(partial ? 206 : 200, { ...length, ...(partial ? range : {}) })
+      response.write(bytes.subarray(partial ? offset : 0, end), () => {
+        if (end === bytes.length) response.end()
+        else setTimeout(() => response.destroy(), 100)
+      })
+      return undefined
+    }
     if (pathname === '/m/v1/short.onnx') {
       response.writeHead(200, { 'content-length': bytes.length })
       response.write(bytes.subarray(0, 1000), () => response.destroy())
@@ -123,6 +137,14 @@ test('a token goes to the source, never to where it redirects', async () => {
   ])
 })
 
+test('a download that breaks off is continued, and the digest is that of the whole file', async () => {
+  seen.length = 0
+  const { code, output } = await add(`${sourceUrl}/m/v1/flaky.onnx`, ...ca())
+  expect(code).toBe(0)
+  expect(parse(output).spec.files).toEqual([{ path: 'flaky.onnx', sha256, sizeBytes: bytes.length }])
+  expect(seen.length).toBeGreaterThanOrEqual(3)
+})
+
 test.each([
   ['missing.onnx', 'there is no such file (404)'],
   ['secret.onnx', 'Give credentials with --token-file'],
@@ -130,6 +152,7 @@ test.each([
   ['loop.onnx', 'redirects more than 5 times'],
   ['zipped.onnx', 'comes compressed (gzip)'],
   ['short.onnx', 'cannot read'],
+  ['changing.onnx', 'the file was changed while it was read'],
 ])('%s is refused with 5 and nothing is printed', async (path, words) => {
   const { code, output, errors } = await add(`${sourceUrl}/m/v1/${path}`, ...ca())
   expect({ code, output }).toEqual({ code: 5, output: '' })

@@ -1,12 +1,14 @@
-import { Agent, type Dispatcher, request } from 'undici'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Agent, type Dispatcher } from 'undici'
 import type { ModelFile } from '../../api/model.ts'
 import { messageOf } from '../../process/errors.ts'
 import { CliError, sourceError } from '../cli-error.ts'
 import { digestFile } from './digest.ts'
+import { discard, type OpenFile, openFile } from './open-file.ts'
 import type { ReadDeps } from './source-file.ts'
 
-const maxRedirects = 5
 const stallMilliseconds = 60_000
+const attempts = 5
 
 export type HttpsOptions = {
   /** Folder URL, ending in `/`. */
@@ -49,73 +51,63 @@ async function digestOne(
   deps: ReadDeps,
 ): Promise<ModelFile> {
   const url = new URL(path, options.folder)
+  const { authorization } = options
+  const open = (from?: { offset: number; etag: string }) =>
+    openFile(url, { dispatcher, signal: deps.signal, authorization, ...(from === undefined ? {} : { from }) })
   try {
-    const { body, total } = await open(url, options, dispatcher, deps.signal)
+    const first = await open()
+    const { total } = first
     if (total !== undefined && total > maxBytes) {
-      discard(body)
+      discard(first.body)
       throw sourceError(`${url} has ${total} bytes, more than the ${maxBytes} that are left`, 'Raise --max-bytes.')
     }
-    return await digestFile(path, body, { maxBytes, total }, deps)
+    return await digestFile(path, continued(first, open, deps.signal), { maxBytes, total }, deps)
   } catch (error) {
     if (error instanceof CliError || deps.signal.aborted) throw error
     throw sourceError(`cannot read ${url}: ${messageOf(error)}`, hintOf(error), error)
   }
 }
 
-async function open(url: URL, options: HttpsOptions, dispatcher: Dispatcher, signal: AbortSignal) {
-  const origin = new URL(options.folder).origin
-  let at = url
-  for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
-    const { statusCode, headers, body } = await request(at, {
-      dispatcher,
-      signal,
-      // A digest of compressed bytes would be a digest of something else.
-      headers: {
-        'accept-encoding': 'identity',
-        'user-agent': 'kubectl-hansa',
-        ...(options.authorization !== undefined && at.origin === origin
-          ? { authorization: options.authorization }
-          : {}),
-      },
-    })
-    if (statusCode === 200) {
-      if (headers['content-encoding'] !== undefined && headers['content-encoding'] !== 'identity') {
-        discard(body)
-        throw sourceError(`${at} comes compressed (${headers['content-encoding']}) although that was not asked for`)
+/** The bytes of a file; a download that breaks off is continued where it stopped, as long as the file is the same. */
+async function* continued(
+  first: OpenFile,
+  open: (from: { offset: number; etag: string }) => Promise<OpenFile>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { etag, total } = first
+  let body: OpenFile['body'] | undefined = first.body
+  let offset = 0
+  for (let attempt = 1; ; attempt += 1) {
+    const before = offset
+    try {
+      body ??= await reopen()
+      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        offset += chunk.length
+        yield chunk
       }
-      return { body, total: lengthOf(headers['content-length']) }
+      return
+    } catch (error) {
+      body = undefined
+      if (offset > before) attempt = 1
+      const final = error instanceof CliError || signal.aborted || attempt >= attempts
+      if (final || etag === undefined || offset === 0) throw error
+      await delay(1000 * 2 ** (attempt - 1), undefined, { signal })
     }
-    discard(body)
-    const { location } = headers
-    if (statusCode < 300 || statusCode > 399 || typeof location !== 'string') throw refusal(at, statusCode)
-    at = new URL(location, at)
-    if (at.protocol !== 'https:') throw sourceError(`${url} redirects to ${at.origin}, which is not https`)
   }
-  throw sourceError(`${url} redirects more than ${maxRedirects} times`)
-}
 
-/** undici tells a body that nobody wants any more of its end by an error; without a listener that would end the process. */
-function discard(body: Dispatcher.ResponseData['body']): void {
-  body.on('error', () => undefined)
-  body.destroy()
-}
-
-function lengthOf(header: string | string[] | undefined): number | undefined {
-  return typeof header === 'string' && /^[0-9]{1,15}$/.test(header) ? Number(header) : undefined
-}
-
-function refusal(url: URL, status: number): CliError {
-  if (status === 401 || status === 403) {
-    return sourceError(`${url}: the server answers ${status}`, 'Give credentials with --token-file.')
+  async function reopen(): Promise<OpenFile['body']> {
+    const next = await open({ offset, etag: etag ?? '' })
+    if (next.offset === offset && next.total === total && next.etag === etag) return next.body
+    discard(next.body)
+    throw sourceError('the file was changed while it was read', 'Run the command again.')
   }
-  if (status === 404) return sourceError(`${url}: there is no such file (404)`, 'Check the URL and --file.')
-  return sourceError(`${url}: the server answers ${status}`)
 }
 
 function hintOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (/CERT|ISSUER|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code))
+  if (/CERT|ISSUER|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code)) {
     return 'For a private certificate authority, name its file with --ca-file.'
+  }
   if (code === 'ENOTFOUND') return 'Check the host name.'
   return undefined
 }
