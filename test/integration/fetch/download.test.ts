@@ -5,6 +5,7 @@ import { createAuthority } from '@hansa/operator/identity/authority.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { addModel } from '../../builders/onnx-model.ts'
 import { operatorUri, startRig, workerUri } from './fetch-rig.ts'
+import { modelRequest } from './model-request.ts'
 import { cuts, type ModelSource, sends, sha256, startModelSource } from './model-source.ts'
 
 const model = addModel()
@@ -17,18 +18,8 @@ async function rigWithSource(env: Record<string, string> = {}) {
   return { source, rig: await startRig({ authority, env }) }
 }
 
-function request(source: ModelSource, files: Record<string, Uint8Array>, changes: object = {}) {
-  return {
-    namespace: 'radiology',
-    name: 'triage',
-    uid: 'c0ffee00-0000-4000-8000-000000000001',
-    generation: 1,
-    format: 'ONNX',
-    source: { https: { url: `${source.url()}triage/` } },
-    files: Object.entries(files).map(([path, bytes]) => ({ path, sha256: sha256(bytes), sizeBytes: bytes.length })),
-    ...changes,
-  }
-}
+const request = (source: ModelSource, files: Record<string, Uint8Array>, changes: object = {}) =>
+  modelRequest(`${source.url()}triage/`, files, changes)
 
 test('a model is fetched, checked, and given to workers of its namespace alone', async () => {
   const { source, rig } = await rigWithSource()

@@ -21,7 +21,11 @@ export type ModelSource = {
   close(): Promise<void>
 }
 
-export async function startModelSource(authority: Authority, names: readonly string[]): Promise<ModelSource> {
+export async function startModelSource(
+  authority: Authority,
+  names: readonly string[],
+  address: { host?: string; port?: number } = {},
+): Promise<ModelSource> {
   const { keyPem, certPem } = await issueCredentials(authority, 'spiffe://test.hansa/ns/outside/sa/source', {
     dnsNames: [...names],
   })
@@ -38,7 +42,7 @@ export async function startModelSource(authority: Authority, names: readonly str
   server.on('connection', () => {
     connections += 1
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(address.port ?? 0, address.host ?? '127.0.0.1')
   await once(server, 'listening')
   // listen with a port always gives an AddressInfo.
   const { port } = server.address() as AddressInfo

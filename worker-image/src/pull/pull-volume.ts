@@ -1,4 +1,6 @@
+import { stat } from 'node:fs/promises'
 import type { ModelFile } from '@hansa/operator/api/model.ts'
+import { FetchError } from '../fetch/fetch-error.ts'
 import { openContained } from '../model/contained-file.ts'
 import { ModelRefused } from '../model/model-refused.ts'
 import { TargetFile } from './target-file.ts'
@@ -29,12 +31,16 @@ export async function pullFromVolume(
   }
 }
 
-/** Opens a file of a claim; a missing one is ModelRefused `SourceNotFound`. */
+/** Opens a file of a claim; a missing one is ModelRefused `SourceNotFound`, a missing folder FetchError `VolumeUnavailable`. */
 export async function openOnVolume(sourceDir: string, path: string) {
   try {
     return await openContained(sourceDir, path)
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
+      const folder = await stat(sourceDir).catch(() => undefined)
+      if (folder?.isDirectory() !== true) {
+        throw new FetchError('VolumeUnavailable', 'the folder that spec.source.pvc.path names is not on the claim')
+      }
       throw new ModelRefused('SourceNotFound', 'is not on the claim', { file: path })
     }
     throw error
