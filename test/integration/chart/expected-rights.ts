@@ -1,0 +1,177 @@
+export type Right = {
+  /** Why the holder cannot do without. */
+  why: string
+  apiGroups: string[]
+  resources: string[]
+  resourceNames?: string[]
+  verbs: string[]
+}
+
+/** Every right that the chart gives away, and to whom; a change of templates/rbac must be argued here. */
+export const expectedRights: Record<string, { boundTo: string[]; rights: Right[] }> = {
+  'ClusterRole hansa-operator': {
+    boundTo: ['hansa-operator'],
+    rights: [
+      {
+        why: 'its input is what users declare, in every namespace',
+        apiGroups: ['hansa.dev'],
+        resources: ['models', 'inferenceservices'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'status and conditions are its only answer; it never changes a spec',
+        apiGroups: ['hansa.dev'],
+        resources: ['models/status', 'inferenceservices/status'],
+        verbs: ['patch'],
+      },
+      {
+        why: 'the admission plugin OwnerReferencesPermissionEnforcement asks for it where children block the deletion of their owner',
+        apiGroups: ['hansa.dev'],
+        resources: ['models/finalizers', 'inferenceservices/finalizers'],
+        verbs: ['update'],
+      },
+      {
+        why: 'each revision of a service is a Deployment, and an old one is deleted when traffic has left it',
+        apiGroups: ['apps'],
+        resources: ['deployments'],
+        verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+      },
+      {
+        why: 'each service has an account without rights, whose name is its identity; the garbage collector removes it',
+        apiGroups: [''],
+        resources: ['serviceaccounts'],
+        verbs: ['get', 'list', 'watch', 'create', 'patch'],
+      },
+      {
+        why: 'workers may reach fetch, the authority and DNS alone',
+        apiGroups: ['networking.k8s.io'],
+        resources: ['networkpolicies'],
+        verbs: ['get', 'list', 'watch', 'create', 'patch'],
+      },
+      {
+        why: 'a model on a claim is checked where the claim is; Jobs remove themselves by their time to live',
+        apiGroups: ['batch'],
+        resources: ['jobs'],
+        verbs: ['get', 'list', 'watch', 'create', 'patch'],
+      },
+      {
+        why: 'conditions say why a worker does not start',
+        apiGroups: [''],
+        resources: ['pods'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'users look for what happened with kubectl describe',
+        apiGroups: ['events.k8s.io'],
+        resources: ['events'],
+        verbs: ['create', 'patch'],
+      },
+      {
+        why: 'a certificate is for whom the API server says the token is',
+        apiGroups: ['authentication.k8s.io'],
+        resources: ['tokenreviews'],
+        verbs: ['create'],
+      },
+    ],
+  },
+  'Role hansa-operator': {
+    boundTo: ['hansa-operator'],
+    rights: [
+      {
+        why: 'the first leader creates the lease; RBAC cannot tie creation to a name',
+        apiGroups: ['coordination.k8s.io'],
+        resources: ['leases'],
+        verbs: ['create'],
+      },
+      {
+        why: 'leading is renewing this one lease',
+        apiGroups: ['coordination.k8s.io'],
+        resources: ['leases'],
+        resourceNames: ['hansa-operator'],
+        verbs: ['get', 'update'],
+      },
+      {
+        why: 'the first operator to start makes the authority; RBAC cannot tie creation to a name',
+        apiGroups: [''],
+        resources: ['secrets'],
+        verbs: ['create'],
+      },
+      {
+        why: 'every other start reads the authority, and no other Secret',
+        apiGroups: [''],
+        resources: ['secrets'],
+        resourceNames: ['hansa-ca'],
+        verbs: ['get'],
+      },
+      {
+        why: "the authority's certificate is published by server-side apply, which creates under a known name",
+        apiGroups: [''],
+        resources: ['configmaps'],
+        resourceNames: ['hansa-trust'],
+        verbs: ['get', 'create', 'patch'],
+      },
+    ],
+  },
+  'ClusterRole hansa-gateway': {
+    boundTo: ['hansa-gateway'],
+    rights: [
+      {
+        why: 'routes and access lists are in InferenceServices',
+        apiGroups: ['hansa.dev'],
+        resources: ['inferenceservices'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'ready workers are found by their pods',
+        apiGroups: [''],
+        resources: ['pods'],
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
+  },
+  'ClusterRole hansa-source-credentials': {
+    boundTo: [],
+    rights: [
+      {
+        why: 'a namespace may let fetch read the credentials of its model sources, by a RoleBinding of its own',
+        apiGroups: [''],
+        resources: ['secrets'],
+        verbs: ['get'],
+      },
+    ],
+  },
+  'ClusterRole hansa-view': {
+    boundTo: [],
+    rights: [
+      {
+        why: 'aggregated into view, edit and admin: who may look at a namespace may look at its models',
+        apiGroups: ['hansa.dev'],
+        resources: [
+          'models',
+          'models/status',
+          'inferenceservices',
+          'inferenceservices/status',
+          'inferenceservices/scale',
+        ],
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
+  },
+  'ClusterRole hansa-edit': {
+    boundTo: [],
+    rights: [
+      {
+        why: 'aggregated into edit and admin: who may run workloads in a namespace may serve models there',
+        apiGroups: ['hansa.dev'],
+        resources: ['models', 'inferenceservices'],
+        verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'],
+      },
+      {
+        why: 'the same for scaling by hand or by an autoscaler of theirs',
+        apiGroups: ['hansa.dev'],
+        resources: ['inferenceservices/scale'],
+        verbs: ['update', 'patch'],
+      },
+    ],
+  },
+}
