@@ -21,8 +21,9 @@ export type CodecThreads = {
 type Waiting = { job: CodecJob; resolve(reply: CodecReply): void; reject(error: Error): void }
 
 /**
- * Up to `size` worker threads for JSON, started when first needed, one job each at a time, the rest in order of arrival (the
- * callers bound how many). Nothing native runs in them, so they may be terminated; a thread that dies costs its one job.
+ * Up to `size` worker threads for JSON, the first started at once so that no request waits for it, one job each at a time, the
+ * rest in order of arrival (the callers bound how many). Nothing native runs in them, so they may be terminated; a thread that
+ * dies costs its one job.
  */
 export function createCodecThreads(size: number): CodecThreads {
   const idle: Worker[] = []
@@ -43,6 +44,7 @@ export function createCodecThreads(size: number): CodecThreads {
 
   function start(): Worker {
     const worker = new Worker(new URL('./codec-thread.ts', import.meta.url), { env: {} })
+    worker.unref()
     worker.on('message', (reply: CodecReply) => {
       busy.get(worker)?.resolve(reply)
       busy.delete(worker)
@@ -83,6 +85,7 @@ export function createCodecThreads(size: number): CodecThreads {
     })
   }
 
+  idle.push(start())
   return {
     decode: async (json, signature, maxElements, signal) => {
       const reply = await ask({ kind: 'decode', json, signature, maxElements }, signal)

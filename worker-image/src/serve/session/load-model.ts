@@ -68,14 +68,11 @@ async function createSession(command: LoadCommand): Promise<Created> {
 function spec(metadata: InferenceSession.ValueMetadata, role: 'input' | 'output'): TensorSpec {
   const label = `${role} ${JSON.stringify(metadata.name.slice(0, 128))}`
   if (!metadata.isTensor) {
-    throw new LoadFailure(
-      'ModelInterfaceUnsupported',
-      `${label} is not a tensor (for scikit-learn: export without ZipMap)`,
-    )
+    throw new LoadFailure('ModelLoadFailed', `${label} is not a tensor (for scikit-learn: export without ZipMap)`)
   }
   const datatype = datatypeOf(metadata.type)
   if (datatype === undefined) {
-    throw new LoadFailure('ModelInterfaceUnsupported', `${label} has type ${metadata.type}, which the protocol lacks`)
+    throw new LoadFailure('ModelLoadFailed', `${label} has type ${metadata.type}, which the protocol lacks`)
   }
   return {
     name: metadata.name,

@@ -22,7 +22,7 @@ const size = z.int().min(0)
 const name = z.string().max(65_536)
 const spec = z.object({ name, datatype: z.enum(datatypes), shape: z.array(z.int().min(-1)).readonly() })
 
-export const loadReasons = ['ModelLoadFailed', 'ExecutionProviderUnavailable', 'ModelInterfaceUnsupported'] as const
+export const loadReasons = ['ModelLoadFailed', 'ExecutionProviderUnavailable'] as const
 
 /**
  * What a session process answers. The parent checks it like any stranger's message: a model that breaks out of the runtime
