@@ -60,13 +60,15 @@ test('nothing of ONNX Runtime is among what the operator depends on, and it is a
   expect(await dependencies('worker-image')).toContain('node_modules/onnxruntime-node')
 })
 
-test('the operator’s dependencies have no install scripts, since the image runs none', async () => {
+test('the operator needs none of the install scripts that its image does not run', async () => {
   const lock: unknown = JSON.parse(await readFile(join(repository, 'package-lock.json'), 'utf8'))
   const scripted = z
     .object({ packages: z.record(z.string(), z.looseObject({ hasInstallScript: z.boolean().optional() })) })
     .parse(lock)
   const needed = await dependencies('operator')
-  expect(needed.filter((path) => scripted.packages[path]?.hasInstallScript)).toEqual([])
+  const withScripts = needed.filter((path) => scripted.packages[path]?.hasInstallScript)
+  // protobufjs' script only prints advice about version ranges.
+  expect(withScripts.filter((path) => !path.endsWith('/protobufjs'))).toEqual([])
 })
 
 let folder: string
