@@ -24,7 +24,7 @@ export type Started<Context> = {
   stop(): Promise<void>
 }
 
-/** The cases of one kind of input. Each `cases.ts` below `test/bad-input/` exports one as `suite`. */
+/** The cases of one kind of input. Each `cases.ts` or `*-cases.ts` below `test/bad-input/<kind>/` exports one as `suite`. */
 export type BadInputSuite<Context = undefined> = {
   readonly name: string
   readonly cases: readonly BadInputCase<Context>[]

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
@@ -17,24 +17,35 @@ export const promise = {
 const folder = resolve(import.meta.dirname, '../bad-input')
 const kindsOfInput = ['manifests', 'models', 'requests']
 
-const suiteSchema = z.object({
-  suite: z.custom<BadInputSuite<unknown>>((value) => typeof value === 'object' && value !== null && 'cases' in value),
-})
+const suiteSchema = z.custom<BadInputSuite<unknown>>(
+  (value) => typeof value === 'object' && value !== null && 'cases' in value && 'start' in value,
+)
+
+/** The suites that the modules `cases.ts` and `*-cases.ts` of a folder export as `suite`, each once. */
+async function suitesOf(kind: string): Promise<BadInputSuite<unknown>[]> {
+  const names = await readdir(resolve(folder, kind)).catch(() => [])
+  const suites = new Set<BadInputSuite<unknown>>()
+  for (const name of names.filter((each) => /^(.*-)?cases\.ts$/.test(each)).sort()) {
+    const exported: { suite?: unknown } = await import(pathToFileURL(resolve(folder, kind, name)).href)
+    if (exported.suite !== undefined) suites.add(suiteSchema.parse(exported.suite))
+  }
+  return [...suites]
+}
 
 /** Runs all cases of `test/bad-input/`, one kind of input after the other. */
 export async function run(report: (line: string) => void): Promise<{ figures: string; holds: boolean }> {
   const results: SuiteResult[] = []
   const missing: string[] = []
   for (const kind of kindsOfInput) {
-    const path = resolve(folder, kind, 'cases.ts')
-    if (!existsSync(path)) {
+    const suites = await suitesOf(kind)
+    if (suites.length === 0) {
       missing.push(kind)
       report(`${kind}: there are no cases`)
-      continue
     }
-    const { suite } = suiteSchema.parse(await import(pathToFileURL(path).href))
-    report(`${suite.name}: ${suite.cases.length} cases`)
-    results.push(await runSuite(suite, report))
+    for (const suite of suites) {
+      report(`${suite.name}: ${suite.cases.length} cases`)
+      results.push(await runSuite(suite, report))
+    }
   }
   const sum = (count: (result: SuiteResult) => number) => results.reduce((total, result) => total + count(result), 0)
   const cases = sum((result) => result.cases)
