@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { loadavg } from 'node:os'
 import { Pool } from 'undici'
 import { identityModel } from '../builders/onnx-model.ts'
@@ -8,7 +10,8 @@ import { startWorker } from '../integration/serve/worker.ts'
 
 /**
  * Requests a second and CPU a request of one worker over an Identity model, plain HTTP on loopback, client in another process
- * of the same machine: what the server itself costs. A measurement to look at, not a gate.
+ * of the same machine: what the server itself costs, beside a bare node:http server that echoes bodies in the same run. A
+ * measurement to look at, not a gate.
  */
 type Load = { name: string; headers: Record<string, string>; body: Buffer }
 
@@ -70,24 +73,46 @@ async function measure(client: ChildProcess, url: string, pids: readonly number[
   return { rate: latencies.length / forSeconds, cpu, p50: at(0.5), p99: at(0.99) }
 }
 
+/** The least that a Node server can do: take a body, give it back. */
+async function bareMain(): Promise<void> {
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      for (const chunk of chunks) response.write(chunk)
+      response.end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  // listen with a port always gives an AddressInfo.
+  process.send?.((server.address() as AddressInfo).port)
+}
+
 async function main(): Promise<void> {
   const worker = await startWorker(identityModel('FP32'))
   const client = fork(import.meta.filename, ['client'], { serialization: 'advanced' })
+  const bare = fork(import.meta.filename, ['bare'])
+  const [barePort] = await once(bare, 'message')
+  const bareUrl = `http://127.0.0.1:${barePort}`
   try {
     const pids = [process.pid, ...worker.sessionPids()]
     console.log(`${concurrency} clients, ${seconds} s each, load average ${loadavg()[0]?.toFixed(1)}`)
     for (const load of [json(80), binary(200), json(150_000), binary(150_000)]) {
       await measure(client, worker.url, pids, load, 1.5)
+      const least = await measure(client, bareUrl, [bare.pid ?? 0], load, seconds / 2)
       const { rate, cpu, p50, p99 } = await measure(client, worker.url, pids, load, seconds)
       const [server = 0, session = 0] = cpu.map(Math.round)
       console.log(
-        `${load.name} (${load.body.byteLength} bytes): ${rate.toFixed(0)} requests/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, CPU a request: server ${server} us, session ${session} us`,
+        `${load.name} (${load.body.byteLength} bytes): ${rate.toFixed(0)} requests/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, CPU a request: server ${server} us, session ${session} us; bare node:http echo ${Math.round(least.cpu[0] ?? 0)} us`,
       )
     }
   } finally {
     client.kill()
+    bare.kill()
     await worker.close()
   }
 }
 
-if (import.meta.main) await (process.argv[2] === 'client' ? clientMain() : main())
+const roles: Record<string, () => Promise<void>> = { client: clientMain, bare: bareMain }
+if (import.meta.main) await (roles[process.argv[2] ?? ''] ?? main)()
