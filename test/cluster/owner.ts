@@ -134,6 +134,7 @@ function defineParts(
       args: [...args, ...(options.flags?.[name] ?? [])],
       logPath: folder.file(`logs/${name}.log`),
       isReady,
+      onLoss: (how) => options.log?.(`${options.name}: ${name} ended by itself: ${how}`),
       // etcd waits seven seconds for watchers that never leave, and loses nothing when it is killed.
       ...(name === 'etcd' ? { graceMilliseconds: 2_000 } : {}),
     })

@@ -15,7 +15,7 @@ export type Fault =
     }
   /** The API server does what it was asked to; the client's connection breaks instead of an answer. */
   | { readonly type: 'LoseReply' }
-  /** The answer comes late; of a watch, every event does. */
+  /** The request reaches the API server late, even if the client has given up; of a watch, every event comes late. */
   | { readonly type: 'Delay'; readonly milliseconds: number }
   /** Half-open: the connection stays up and no byte comes, of a watch after so many events. Nothing but watches is forwarded. */
   | { readonly type: 'Silence'; readonly afterEvents?: number }

@@ -30,6 +30,8 @@ export interface PartOptions {
   readonly logPath: string
   readonly isReady: () => Promise<boolean>
   readonly readyDeadlineMilliseconds?: number
+  /** Told when it ends though nobody asked it to. */
+  readonly onLoss?: (how: string) => void
   /** How long `stop` waits by default before SIGKILL. */
   readonly graceMilliseconds?: number
 }
@@ -39,11 +41,13 @@ const pollMilliseconds = 50
 /** Describes a part; nothing runs until `start`. */
 export function definePart(options: PartOptions): Part {
   let process: TetheredProcess | undefined
+  let asked = false
   const live = () => (process?.exit === undefined ? process : undefined)
 
   async function stop(graceMilliseconds = options.graceMilliseconds ?? 10_000): Promise<void> {
     const running = live()
     if (!running) return
+    asked = true
     running.signal('SIGCONT') // a paused process would not see the SIGTERM
     running.signal('SIGTERM')
     const deadline = new AbortController()
@@ -56,8 +60,18 @@ export function definePart(options: PartOptions): Part {
     await timer
   }
 
+  function launchWatched(): TetheredProcess {
+    const launched = launch(options)
+    asked = false
+    launched.exited.then(
+      (exit) => asked || options.onLoss?.(describeExit(exit)),
+      () => undefined, // `start` finds out
+    )
+    return launched
+  }
+
   async function start(): Promise<void> {
-    const started = live() ?? launch(options)
+    const started = live() ?? launchWatched()
     process = started
     const deadline = Date.now() + (options.readyDeadlineMilliseconds ?? 180_000)
     while (!(await options.isReady())) {
@@ -80,6 +94,7 @@ export function definePart(options: PartOptions): Part {
     stop,
     async kill() {
       const running = live()
+      asked = true
       running?.signal('SIGKILL')
       await running?.exited
     },
