@@ -45,12 +45,13 @@ export function createProgram(deps: ProgramDeps): Command {
   onCluster(program.command('list').alias('ls'))
     .description('InferenceServices with their conditions')
     .addOption(namespaceOption())
-    .option('-A, --all-namespaces', 'those of all namespaces', false)
+    .option('-A, --all-namespaces', 'those of all namespaces')
     .addOption(outputOption())
-    .action(async (options: ClusterOptions & { allNamespaces: boolean }) => {
+    .action(async (options: ClusterOptions & { allNamespaces?: boolean }) => {
       const { list } = await import('./list.ts')
       await withClient(options, (client) => {
-        const namespace = options.allNamespaces ? undefined : (options.namespace ?? client.namespace ?? 'default')
+        const namespace =
+          options.allNamespaces === true ? undefined : (options.namespace ?? client.namespace ?? 'default')
         return list(client, { namespace, output: options.output }, io, signal)
       })
     })

@@ -1,3 +1,4 @@
+import { helpPage } from '../../cli/help-page.ts'
 import { group } from '../resource.ts'
 import { customResourceDefinitionYaml } from './custom-resource-definition.ts'
 import { errorsPage } from './errors-page.ts'
@@ -15,6 +16,7 @@ export function generatedFiles(exampleText: (name: string) => string): ReadonlyM
     files.set(`charts/hansa/files/crds/${name}`, crd)
     files.set(`docs/reference/${kind.kind.toLowerCase()}.md`, referencePage(kind, exampleText(kind.example)))
   }
+  files.set('docs/reference/kubectl-hansa.md', helpPage())
   files.set('docs/errors.md', errorsPage(kinds))
   return files
 }
