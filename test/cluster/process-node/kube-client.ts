@@ -1,5 +1,6 @@
+import type { IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
 import { HansaError } from '@hansa/operator/process/errors.ts'
-import { Agent, request as send } from 'undici'
 import type { KubeObject } from './kube-types.ts'
 
 export interface KubeRequest {
@@ -25,7 +26,7 @@ export interface KubeClient {
   watch<T extends KubeObject>(path: string, signal: AbortSignal): AsyncGenerator<WatchEvent<T>>
   /** While offline every request fails at once and every watch ends, as if the cable were cut. */
   setOffline(offline: boolean): void
-  close(): Promise<void>
+  close(): void
 }
 
 export interface KubeClientOptions {
@@ -50,48 +51,55 @@ const longestAnswerBytes = 64 * 1024 * 1024
 /** Makes a client with a client certificate over HTTP/1.1 connections of its own. */
 export function createKubeClient(options: KubeClientOptions): KubeClient {
   const { certPem: cert, keyPem: key } = options.credential
-  const dispatcher = new Agent({ connect: { ca: options.caPem, cert, key }, bodyTimeout: 0, headersTimeout: 30_000 })
+  const agent = new Agent({ ca: options.caPem, cert, key, keepAlive: true, maxFreeSockets: 8 })
   let cable = new AbortController()
   let offline = false
 
-  function guard(signal: AbortSignal | undefined, timeoutSeconds: number | undefined): AbortSignal {
+  function cut(why: string): void {
+    cable.abort(new KubeError(0, 'Offline', why))
+    cable = new AbortController()
+  }
+
+  function send(
+    { method = 'GET', path, body, contentType }: KubeRequest,
+    signals: readonly AbortSignal[],
+  ): Promise<IncomingMessage> {
     if (offline) throw new KubeError(0, 'Offline', 'the client is offline')
-    const signals = [cable.signal, ...(signal ? [signal] : [])]
-    if (timeoutSeconds !== undefined) signals.push(AbortSignal.timeout(timeoutSeconds * 1_000))
-    return AbortSignal.any(signals)
+    const type = contentType ?? (method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json')
+    const headers = {
+      accept: 'application/json',
+      'user-agent': options.userAgent,
+      ...(body === undefined ? {} : { 'content-type': type }),
+    }
+    const signal = AbortSignal.any([cable.signal, ...signals])
+    return new Promise((resolve, reject) => {
+      const outgoing = request(`${options.serverUrl}${path}`, { method, agent, headers, signal }, (response) => {
+        // A body that breaks while nobody reads it would end the program; who reads it is told by the read.
+        response.on('error', () => undefined)
+        resolve(response)
+      })
+      outgoing.on('error', (error) => reject(new KubeError(0, 'NoAnswer', error.message, error)))
+      outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+    })
   }
 
   return {
-    async request<T>({ method = 'GET', path, body, contentType, signal, timeoutSeconds = 15 }: KubeRequest) {
-      const type = contentType ?? (method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json')
-      const response = await send(`${options.serverUrl}${path}`, {
-        method,
-        dispatcher,
-        signal: guard(signal, timeoutSeconds),
-        headers: {
-          accept: 'application/json',
-          'user-agent': options.userAgent,
-          ...(body === undefined ? {} : { 'content-type': type }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      const text = await readBounded(response.body)
-      if (response.statusCode >= 300) throw statusError(response.statusCode, text)
+    async request<T>(wanted: KubeRequest) {
+      const deadline = AbortSignal.timeout((wanted.timeoutSeconds ?? 15) * 1_000)
+      const response = await send(wanted, wanted.signal ? [wanted.signal, deadline] : [deadline])
+      const text = await readBounded(response)
+      if (response.statusCode === undefined || response.statusCode >= 300) throw statusError(response, text)
       // The caller names the type of what it asked for; the API server is trusted to answer with it.
       return JSON.parse(text) as T
     },
 
     async *watch<T extends KubeObject>(path: string, signal: AbortSignal) {
-      const response = await send(`${options.serverUrl}${path}`, {
-        dispatcher,
-        signal: guard(signal, undefined),
-        headers: { accept: 'application/json', 'user-agent': options.userAgent },
-      })
-      if (response.statusCode !== 200) throw statusError(response.statusCode, await readBounded(response.body))
+      const response = await send({ path }, [signal])
+      if (response.statusCode !== 200) throw statusError(response, await readBounded(response))
       const decoder = new TextDecoder()
       let rest = ''
-      for await (const chunk of response.body) {
-        // undici types a body's chunks as any; they are bytes.
+      for await (const chunk of response) {
+        // A stream's chunks are any to the compiler; these are bytes.
         rest += decoder.decode(chunk as Buffer, { stream: true })
         const lines = rest.split('\n')
         rest = lines.pop() ?? ''
@@ -101,12 +109,14 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
 
     setOffline(value) {
       offline = value
-      if (!value) return
-      cable.abort(new KubeError(0, 'Offline', 'the client went offline'))
-      cable = new AbortController()
+      if (value) cut('the client went offline')
     },
 
-    close: () => dispatcher.destroy(),
+    close() {
+      offline = true
+      cut('the client is closed')
+      agent.destroy()
+    },
   }
 }
 
@@ -127,11 +137,11 @@ async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function statusError(code: number, text: string): KubeError {
+function statusError({ statusCode = 0 }: IncomingMessage, text: string): KubeError {
   try {
     const { reason, message } = JSON.parse(text) as { reason?: string; message?: string }
-    return new KubeError(code, reason ?? 'Unknown', message ?? `HTTP ${code}`)
+    return new KubeError(statusCode, reason ?? 'Unknown', message ?? `HTTP ${statusCode}`)
   } catch (cause) {
-    return new KubeError(code, 'Unknown', `HTTP ${code}`, cause)
+    return new KubeError(statusCode, 'Unknown', `HTTP ${statusCode}`, cause)
   }
 }

@@ -255,6 +255,8 @@ export function startPodWorker(first: Pod, deps: PodWorkerDeps): PodWorker {
       const shown = JSON.stringify([pod.metadata.labels, pod.metadata.annotations])
       pod = next
       if (JSON.stringify([next.metadata.labels, next.metadata.annotations]) !== shown) volumes?.refresh()
+      // The node controller sets Ready to False while it does not hear from us.
+      if (isReady(next.status?.conditions) !== isReady(conditions)) sender.repeat()
       wake()
     },
     remove() {
@@ -272,6 +274,10 @@ export function startPodWorker(first: Pod, deps: PodWorkerDeps): PodWorker {
     },
     done,
   }
+}
+
+function isReady(conditions: readonly Condition[] = []): boolean {
+  return conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
 }
 
 function deadlineTimer(pod: Pod, startTime: string, wake: () => void): NodeJS.Timeout | undefined {

@@ -113,7 +113,8 @@ export async function startProcessNode(options: ProcessNodeOptions): Promise<Pro
     end.abort()
     await pods.shutdown(graceSeconds)
     objects.close()
-    await Promise.all([server.close(), client.close(), addresses.close()])
+    client.close()
+    await Promise.all([server.close(), addresses.close()])
     if (removeFolder && options.dir === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 5 })
     keepFolder?.()
   }

@@ -5,6 +5,8 @@ import { namespaceOf, type Pod, type PodStatus } from './kube-types.ts'
 /** Brings a pod's newest status to the API server, however long that takes. */
 export interface StatusSender {
   set(status: PodStatus): void
+  /** Sends the newest status again unless that is under way: somebody else has changed it. */
+  repeat(): void
   /** Resolves when nothing is left to send, or the pod is gone. */
   flushed(): Promise<void>
   close(): void
@@ -45,12 +47,21 @@ export function createStatusSender(client: KubeClient, pod: Pod, log: (line: str
     }
   }
 
+  function start(): void {
+    sending ??= send().finally(() => {
+      sending = undefined
+    })
+  }
+
   return {
     set(status) {
       wanted = JSON.stringify(status)
-      sending ??= send().finally(() => {
-        sending = undefined
-      })
+      start()
+    },
+    repeat() {
+      if (sending) return
+      sent = ''
+      start()
     },
     async flushed() {
       while (sending) await sending

@@ -132,7 +132,8 @@ export async function startServiceProxy(options: ServiceProxyOptions): Promise<S
       end.abort()
       await syncing
       await listeners.set(new Map())
-      await Promise.all([client.close(), addresses.close(), rm(dir, { recursive: true, force: true })])
+      client.close()
+      await Promise.all([addresses.close(), rm(dir, { recursive: true, force: true })])
       keepFolder()
     },
   }

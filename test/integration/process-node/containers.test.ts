@@ -103,6 +103,11 @@ test('volumes appear at their mount paths, and config maps change in place', asy
       hostPath: { path: host },
     },
   })
+  // The controller binds a claim at once only where it knows the volume already.
+  await eventually(async () => {
+    const { body } = await owner.request({ path: '/api/v1/persistentvolumes/disk' })
+    expect(body).toMatchObject({ status: { phase: 'Available' } })
+  })
   await create(owner, {
     kind: 'PersistentVolumeClaim',
     metadata: { name: 'claim' },
@@ -358,7 +363,7 @@ test('logs can be followed, cut to their last lines, and chosen by container', a
 
 test('a deleted pod gets SIGTERM and time to end, and SIGKILL with all its children after that', async () => {
   const polite = `trap 'echo bye > /out/polite; exit 0' TERM; echo up; while :; do sleep 0.1; done`
-  const stubborn = `trap '' TERM; sh -c "trap '' TERM; echo child $$; while :; do sleep 0.1; done" & echo up; while :; do sleep 0.1; done`
+  const stubborn = `trap '' TERM; sh -c "trap '' TERM; echo child \\$$\\$$; while :; do sleep 0.1; done" & echo up; while :; do sleep 0.1; done`
   const out = await mkdtemp(join(tmpdir(), 'hansa-out-'))
   const volumes = [{ name: 'out', hostPath: { path: out } }]
   const container = { volumeMounts: [{ name: 'out', mountPath: '/out' }] }
