@@ -42,7 +42,7 @@ export async function carry(exchange: Exchange): Promise<void> {
     case 'Call':
       if (fault.at === 'before') {
         await fault.run(facts)
-        if (fault.then === 'cut') return cut(exchange)
+        if (fault.outcome === 'cut') return cut(exchange)
       }
       break
     case 'StaleList':
@@ -91,7 +91,7 @@ async function forward(exchange: Exchange): Promise<void> {
   if (fault?.type === 'LoseReply') return cut(exchange)
   if (fault?.type === 'Call' && fault.at === 'after') {
     await fault.run(facts)
-    if (fault.then === 'cut') return cut(exchange)
+    if (fault.outcome === 'cut') return cut(exchange)
   }
   answer(exchange, whole)
 }

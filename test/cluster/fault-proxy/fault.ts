@@ -38,7 +38,7 @@ export type Fault =
       readonly type: 'Call'
       readonly at: 'before' | 'after'
       readonly run: (facts: RequestFacts) => void | Promise<void>
-      readonly then: 'pass' | 'cut'
+      readonly outcome: 'pass' | 'cut'
     }
 
 /** Whether a fault can happen to such a request at all. */

@@ -19,15 +19,16 @@ const objectSchema = z.object({
 })
 export type Seen = z.infer<typeof objectSchema>
 
-/** Reads a Model or an InferenceService with kubectl; undefined when there is none. */
+/** Reads a Model or an InferenceService as administrator; undefined when there is none. */
 export async function read(
   cluster: Cluster,
   kind: 'model' | 'inferenceservice',
   name: string,
   namespace: string,
 ): Promise<Seen | undefined> {
-  const { code, stdout } = await cluster.kubectl(['get', `${kind}s.hansa.dev`, name, '-n', namespace, '-o', 'json'])
-  return code === 0 ? objectSchema.parse(JSON.parse(stdout)) : undefined
+  const path = `/apis/hansa.dev/v1alpha1/namespaces/${namespace}/${kind}s/${name}`
+  const { status, body } = await cluster.request({ path })
+  return status === 200 ? objectSchema.parse(body) : undefined
 }
 
 /** One condition of the current generation; undefined while the controller has not seen that generation. */

@@ -29,6 +29,8 @@ export type InstallationOptions = {
   /** More `--set` values of the chart. */
   values?: Record<string, string>
   owner?: Partial<OwnerOptions>
+  /** Gives what pods shall take for the API server, such as a fault proxy's URL. */
+  podServerUrl?: (owner: Owner) => Promise<string>
   log?: (line: string) => void
 }
 
@@ -46,6 +48,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
   try {
     const proxy = await startServiceProxy({ owner })
     undo.push(() => proxy.stop())
+    const podServerUrl = await options.podServerUrl?.(owner)
     const nodes: ProcessNode[] = []
     for (let i = 1; i <= (options.nodes ?? 2); i++) {
       const node = await startProcessNode({
@@ -54,6 +57,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
         capacity: { cpu: '8', memory: '16Gi', pods: '110', 'nvidia.com/gpu': String(options.gpusPerNode ?? 2) },
         images: hansaImages(),
         serviceProxy: proxy,
+        ...(podServerUrl !== undefined && { podServerUrl }),
       })
       undo.push(() => node.stop())
       nodes.push(node)
