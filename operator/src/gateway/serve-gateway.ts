@@ -27,6 +27,8 @@ export type GatewayDeps = {
   /** The API server, as the gateway's service account. */
   client: KubeClient
   log: Logger
+  /** For the line a request; `log` when left out. */
+  accessLog?: Logger
   registry: Registry
   clock?: Clock
   random?: () => number
@@ -56,6 +58,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     connectorFor: (namespace, service) =>
       identityConnector(identity, spiffe(settings.trustDomain, namespace, `${service}-worker`), {
         timeoutMilliseconds: 3000,
+        highWaterMarkBytes: 131_072,
       }),
     onRetireError: (error) => log.debug({ error: messageOf(error) }, 'closing connections to a worker failed'),
   })
@@ -81,7 +84,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
       : await certificateFromFiles({ ...settings.tlsFiles, clock, log, signal })
 
   const metrics = createMetrics({ registry, routes, issuers, routesAgeSeconds: source.ageSeconds })
-  const accessLog = createAccessLog({ log, sample: settings.accessLogSample, random })
+  const accessLog = createAccessLog({ log: deps.accessLog ?? log, sample: settings.accessLogSample, random })
   let draining = false
   const onRequest = createRequestHandler({
     authenticator: new Authenticator({ issuers, clock }),

@@ -4,6 +4,7 @@ import { startIdentity } from '../identity/agent.ts'
 import { createClient } from '../kube/client.ts'
 import { clusterFromPod } from '../kube/in-cluster.ts'
 import type { Logger } from '../process/log.ts'
+import { createAccessLogger } from './access-log.ts'
 import { serveGateway } from './serve-gateway.ts'
 import type { GatewaySettings } from './settings.ts'
 
@@ -30,7 +31,7 @@ export async function startGateway(
     dnsNames: settings.dnsNames,
   })
   const client = createClient({ cluster: await clusterFromPod(settings.apiServer), userAgent: 'hansa-gateway' })
-  const gateway = await serveGateway(settings, { identity, client, log, registry })
+  const gateway = await serveGateway(settings, { identity, client, log, accessLog: createAccessLogger(log), registry })
   return {
     url: gateway.url,
     close: async () => {

@@ -9,11 +9,19 @@ import { clientTls } from './tls.ts'
 export function identityConnector(
   identity: Identity,
   expectedUri: string,
-  options: { timeoutMilliseconds?: number } = {},
+  options: { timeoutMilliseconds?: number; highWaterMarkBytes?: number } = {},
 ): buildConnector.connector {
   const timeout = options.timeoutMilliseconds ?? 5_000
+  // undici's own 16 KiB make a large body stop and go at every TLS record.
+  const flow = { highWaterMark: options.highWaterMarkBytes ?? 16_384 }
   const build = () =>
-    buildConnector({ ...clientTls(identity, expectedUri), allowH2: false, maxCachedSessions: 0, timeout })
+    buildConnector({
+      ...clientTls(identity, expectedUri),
+      ...flow,
+      allowH2: false,
+      maxCachedSessions: 0,
+      timeout,
+    })
   let certPem = identity.current().certPem
   let connect = build()
   return (target, callback) => {

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { Stream } from 'node:stream'
 
+const gatherBytes = 65_536
+
 /**
  * A request body on its way to a worker, unparsed and unbuffered. It stands between the user's request and undici, which destroys
  * the stream that it is given: the user's connection must survive that to receive an answer. It counts bytes for bodies without
@@ -11,6 +13,9 @@ export class ForwardedBody extends Stream {
   consumed = false
   bytes = 0
   #stopped = false
+  #gathered: Buffer[] = []
+  #gatheredBytes = 0
+  #flush: NodeJS.Immediate | undefined
   readonly #request: IncomingMessage
   readonly #maxBytes: number
 
@@ -41,6 +46,8 @@ export class ForwardedBody extends Stream {
   destroy(): this {
     if (!this.consumed || this.#stopped) return this
     this.#stopped = true
+    clearImmediate(this.#flush)
+    this.#gathered = []
     this.#request.off('data', this.#onData).off('end', this.#onEnd)
     this.#request.pause()
     return this
@@ -53,10 +60,27 @@ export class ForwardedBody extends Stream {
       this.emit('error', new BodyTooLargeError())
       return
     }
-    this.emit('data', chunk)
+    // Users' bytes come in TLS records of at most 16 KiB; sending those of one turn of the event loop together costs a quarter
+    // of the system calls.
+    this.#gathered.push(chunk)
+    this.#gatheredBytes += chunk.length
+    if (this.#gatheredBytes >= gatherBytes) this.#emitGathered()
+    else this.#flush ??= setImmediate(this.#emitGathered)
+  }
+
+  readonly #emitGathered = () => {
+    clearImmediate(this.#flush)
+    this.#flush = undefined
+    const [only] = this.#gathered
+    if (only === undefined) return
+    const all = this.#gathered.length === 1 ? only : Buffer.concat(this.#gathered, this.#gatheredBytes)
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.emit('data', all)
   }
 
   readonly #onEnd = () => {
+    this.#emitGathered()
     this.#stopped = true
     this.emit('end')
   }

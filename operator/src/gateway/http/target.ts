@@ -29,7 +29,7 @@ export function parseTarget(requestTarget: string): TargetResult {
   if (!pathPattern.test(path) || dotSegment.test(path)) {
     return { status: 400, error: 'the path must be plain: no percent-encoding, empty or dot segments, or backslashes' }
   }
-  const query = mark === -1 ? '' : requestTarget.slice(mark)
+  const query = mark === -1 || mark === requestTarget.length - 1 ? '' : requestTarget.slice(mark)
   if (query !== '' && !queryPattern.test(query)) {
     return { status: 400, error: 'the query holds characters that are not allowed' }
   }
