@@ -52,6 +52,23 @@ test('nothing is reconciled before the stores are synced, and then everything', 
   await controller.stop()
 })
 
+test('an object that maps to no key stops nobody', async () => {
+  const keys: string[] = []
+  const { clock, writer, controller } = setUp(async (key) => {
+    keys.push(key)
+    return {}
+  })
+  const odd = object('odd', 'x')
+  Object.defineProperty(odd, 'data', { get: () => JSON.parse('broken') })
+  writer.replace([odd, object('good', 'a')])
+  await clock.advance(0)
+  writer.put(object('late', 'b'))
+  writer.put({ ...object('odd', 'c'), metadata: { ...odd.metadata, resourceVersion: '2' } })
+  await clock.advance(0)
+  expect(keys).toEqual(['a', 'b', 'c'])
+  await controller.stop()
+})
+
 test('a change that moves an object reconciles the old owner and the new one', async () => {
   const keys: string[] = []
   const { clock, writer, controller } = setUp(async (key) => {

@@ -14,8 +14,8 @@ import { createWorkQueue } from './work-queue.ts'
 /** A store to listen to, and the keys that one of its objects concerns. Make it with `source`. */
 export type Source = {
   readonly synced: Promise<void>
-  /** Calls back with a key for each change, and for all objects that are there already. */
-  subscribe(listener: (key: string) => void): () => void
+  /** Calls back with a key for each change, and for all objects that are there already; returns the way to stop. */
+  subscribe(listener: (key: string) => void, onError: (thrown: unknown) => void): () => void
 }
 
 /** Every change of an object in the store asks for a reconcile of the keys that its old and its new version map to. */
@@ -25,11 +25,18 @@ export function source<T extends KubeObject>(
 ): Source {
   return {
     synced: store.synced,
-    subscribe(listener) {
-      for (const object of store.list()) keys(object).forEach(listener)
+    subscribe(listener, onError) {
+      const tell = (object: Live<T> | undefined) => {
+        try {
+          if (object !== undefined) keys(object).forEach(listener)
+        } catch (thrown) {
+          onError(thrown)
+        }
+      }
+      for (const object of store.list()) tell(object)
       return store.subscribe(({ previous, current }) => {
-        if (previous !== undefined) keys(previous).forEach(listener)
-        if (current !== undefined) keys(current).forEach(listener)
+        tell(previous)
+        tell(current)
       })
     },
   }
@@ -145,7 +152,8 @@ export function startController(
       queue.add(key)
       metrics.depth(queue.depth)
     }
-    for (const each of options.sources) unsubscribe.push(each.subscribe(enqueue))
+    const onError = (thrown: unknown) => log.error({ error: messageOf(thrown) }, 'an object maps to no key')
+    for (const each of options.sources) unsubscribe.push(each.subscribe(enqueue, onError))
     for (let worker = 0; worker < concurrency; worker++) {
       work().catch((thrown: unknown) => log.error({ error: messageOf(thrown) }, 'a worker ended'))
     }

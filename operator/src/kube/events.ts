@@ -22,7 +22,7 @@ export type NewEvent = {
 export type EventRecorder = {
   /** Queues an event about an object; never throws, never waits. Record real transitions only. */
   record(regarding: KubeObject, event: NewEvent): void
-  /** Writes what is queued, for at most 2 s, and stops. */
+  /** Writes what is queued, for at most 1 s, and stops. */
   close(): Promise<void>
 }
 
@@ -134,7 +134,7 @@ export function createEventRecorder(deps: {
       })
     },
     async close() {
-      const cancel = clock.after(2_000, () => stopping.abort(new DOMException('the recorder closes', 'AbortError')))
+      const cancel = clock.after(1_000, () => stopping.abort(new DOMException('the recorder closes', 'AbortError')))
       await draining
       cancel()
       stopping.abort(new DOMException('the recorder is closed', 'AbortError'))

@@ -10,7 +10,7 @@ import type { Live } from './resource.ts'
 export type Leadership = {
   /**
    * Fencing token: grows with every change of leader. Hand it to whatever acts outside of Kubernetes; election alone does
-   * not keep an old leader from acting late.
+   * not keep an old leader from acting late. It begins anew when somebody deletes the Lease.
    */
   readonly token: number
   /** Aborted as soon as leadership is lost or given up. */

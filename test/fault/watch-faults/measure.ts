@@ -39,16 +39,22 @@ export function busiestMinute(records: readonly RequestRecord[]): number {
   return most
 }
 
-/** The longest time from a watch that was answered 410 to the list of the same resource that followed, in seconds. */
+/**
+ * The longest time from a watch that was answered 410 to the list of the same resource that followed, in seconds. The API
+ * server answers so inside of a watch, hence any watch with a list after it counts.
+ */
 export function slowestRelist(records: readonly RequestRecord[]): { count: number; seconds: number } {
   let count = 0
   let seconds = 0
-  records.forEach((record, index) => {
-    if (!record.facts.isWatch || record.status !== 410) return
+  const watchedAt = new Map<string, number>()
+  for (const { facts, at, status } of records) {
+    if (facts.isWatch && status !== undefined) watchedAt.set(facts.resource, at)
+    const since = watchedAt.get(facts.resource)
+    if (!facts.isList || since === undefined) continue
+    watchedAt.delete(facts.resource)
     count++
-    const list = records.slice(index).find(({ facts }) => facts.isList && facts.resource === record.facts.resource)
-    seconds = Math.max(seconds, list === undefined ? Number.POSITIVE_INFINITY : (list.at - record.at) / 1_000)
-  })
+    seconds = Math.max(seconds, (at - since) / 1_000)
+  }
   return { count, seconds }
 }
 

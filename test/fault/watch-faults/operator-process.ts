@@ -12,7 +12,8 @@ const root = resolve(import.meta.dirname, '../../..')
 export type OperatorReplica = {
   readonly name: string
   readonly proxy: FaultProxy
-  start(): void
+  /** `leaseSeconds`: of the election, by default what the operator has. */
+  start(leaseSeconds?: number): void
   /** Waits until it says that it is ready. */
   ready(): Promise<void>
   /** Resolves when the process has ended. */
@@ -44,7 +45,7 @@ export async function operatorReplica(
   return {
     name,
     proxy,
-    start() {
+    start(leaseSeconds) {
       const log = openSync(logPath, 'a')
       running = startTethered({
         command: process.execPath,
@@ -65,6 +66,7 @@ export async function operatorReplica(
           HANSA_SERVICE_ACCOUNT_DIR: account,
           HANSA_CA_PORT: String(caPort),
           HANSA_PROBES_PORT: String(probesPort),
+          ...(leaseSeconds !== undefined && { HANSA_LEASE_SECONDS: String(leaseSeconds) }),
           KUBERNETES_SERVICE_HOST: '127.0.0.1',
           KUBERNETES_SERVICE_PORT: String(proxy.port),
         },
