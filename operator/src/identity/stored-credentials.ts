@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { readStateFile, writeStateFile } from '../process/state-file.ts'
 import { type Held, renewalTime } from './renewing-identity.ts'
-import { certificateHosts, certificateUri } from './san.ts'
+import { certificateDnsNames, certificateUri } from './san.ts'
 import { parseSpiffe } from './spiffe.ts'
 
 const fileName = 'identity.pem'
@@ -47,7 +47,7 @@ export function checkedCertificate(given: {
   if (!trustedBy(given.caPem, certificate)) throw new Error('the certificate is not from the trusted authority')
   const uri = certificateUri(certificate.raw)
   if (uri === undefined || parseSpiffe(uri) === undefined) throw new Error('the certificate names no service account')
-  const hosts = certificateHosts(given.certPem)
+  const hosts = certificateDnsNames(given.certPem)
   const carries = (name: string) => (isIP(name) === 0 ? hosts.includes(name) : certificate.checkIP(name) !== undefined)
   if (!given.dnsNames.every(carries)) throw new Error('the certificate lacks a name asked for')
   return uri
