@@ -56,6 +56,7 @@ interface Run {
 const longestBackOffSeconds = 10
 const forgiveAfterMilliseconds = 60_000
 const configRetryMilliseconds = 2_000
+const serverRetryMilliseconds = 250
 
 /** Makes a container from its spec and what the API server last heard of it. */
 export function createContainer(
@@ -168,8 +169,10 @@ export function createContainer(
       deps.emit('Warning', 'Failed', `Error: ${error.message}`)
       ended({ exitCode: 128, reason: 'StartError', message: error.message, startedAt: at, finishedAt: at }, 0)
     } else {
-      if (error instanceof ContainerConfigError) deps.emit('Warning', 'Failed', `Error: ${error.message}`)
-      wait('CreateContainerConfigError', messageOf(error), configRetryMilliseconds)
+      const certain = error instanceof ContainerConfigError
+      if (certain) deps.emit('Warning', 'Failed', `Error: ${error.message}`)
+      // Anything else is the API server's, such as a Node authorizer that has not yet heard of the pod.
+      wait('CreateContainerConfigError', messageOf(error), certain ? configRetryMilliseconds : serverRetryMilliseconds)
     }
   }
 

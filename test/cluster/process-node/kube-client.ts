@@ -66,10 +66,12 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   ): Promise<IncomingMessage> {
     if (offline) throw new KubeError(0, 'Offline', 'the client is offline')
     const type = contentType ?? (method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json')
+    const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
     const headers = {
       accept: 'application/json',
       'user-agent': options.userAgent,
-      ...(body === undefined ? {} : { 'content-type': type }),
+      // Node.js sends the body of a DELETE without its length unless told.
+      ...(content ? { 'content-type': type, 'content-length': content.length } : {}),
     }
     const signal = AbortSignal.any([cable.signal, ...signals])
     return new Promise((resolve, reject) => {
@@ -79,7 +81,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
         resolve(response)
       })
       outgoing.on('error', (error) => reject(new KubeError(0, 'NoAnswer', error.message, error)))
-      outgoing.end(body === undefined ? undefined : JSON.stringify(body))
+      outgoing.end(content)
     })
   }
 
