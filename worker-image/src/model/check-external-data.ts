@@ -1,11 +1,10 @@
 import { dirname, join } from 'node:path/posix'
-import { modelFileSchema } from '@hansa/operator/api/model.ts'
 import { type CheckContext, refuse } from './check-context.ts'
 import type { onnx } from './generated/onnx.js'
 import { quote } from './model-refused.ts'
+import { isPlainPath } from './plain-path.ts'
 
 const knownKeys = new Set(['location', 'offset', 'length', 'checksum', 'basepath'])
-const filePath = modelFileSchema.shape.path
 
 /**
  * Checks where a tensor says its data is: a file that the Model lists, below the folder of the .onnx file, with `bytes` in it
@@ -34,7 +33,7 @@ export function checkExternalData(tensor: onnx.TensorProto, bytes: bigint, conte
   if (location.includes('_ORT_MEM_ADDR_')) {
     throw refuse(context, 'ExternalDataRefused', where, 'external data points into memory')
   }
-  if (!filePath.safeParse(location).success) {
+  if (!isPlainPath(location)) {
     throw refuse(
       context,
       'ExternalDataRefused',

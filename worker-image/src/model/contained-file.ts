@@ -2,9 +2,9 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, readlink, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ModelRefused, quote } from './model-refused.ts'
+import { isPlainPath } from './plain-path.ts'
 
-// The rule of spec.files; longer, because a source's own folder may come before.
-const plainPath = /^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/
+// A source's own folder may come before the path of the file.
 const longestPath = 1024
 
 /** A file of a model, opened for reading. The caller closes `handle`. */
@@ -16,7 +16,7 @@ export type ContainedFile = { handle: FileHandle; sizeBytes: number }
  * node's ENOENT error where there is no such file.
  */
 export async function openContained(root: string, path: string): Promise<ContainedFile> {
-  if (path.length > longestPath || !plainPath.test(path)) throw unsafe(path, 'is no relative path of plain names')
+  if (!isPlainPath(path, longestPath)) throw unsafe(path, 'is no relative path of plain names')
   // The root is the cluster admin's or ours and may itself be reached through a link.
   const base = await realpath(root)
   const parts = path.split('/')
