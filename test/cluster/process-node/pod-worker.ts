@@ -46,6 +46,7 @@ export function startPodWorker(first: Pod, deps: PodWorkerDeps): PodWorker {
   const folder = join(deps.folder, pod.metadata.uid)
   const adopted = first.status
   const startTime = adopted?.startTime ?? timestamp()
+  const startedAt = adopted?.startTime === undefined ? Date.now() : Date.parse(adopted.startTime)
   const over = adopted?.phase === 'Succeeded' || adopted?.phase === 'Failed'
   const hostIp = deps.addresses.own
   const podIp = over ? undefined : pod.spec.hostNetwork ? hostIp : deps.addresses.take()
@@ -167,8 +168,7 @@ export function startPodWorker(first: Pod, deps: PodWorkerDeps): PodWorker {
   function checkDeadline(): void {
     const { activeDeadlineSeconds } = pod.spec
     if (activeDeadlineSeconds === undefined || failure || ended) return
-    const left = Date.parse(startTime) + activeDeadlineSeconds * 1_000 - Date.now()
-    if (left > 0) return
+    if (startedAt + activeDeadlineSeconds * 1_000 > Date.now()) return
     failure = { reason: 'DeadlineExceeded', message: 'Pod was active on the node longer than the specified deadline' }
     stop(graceSeconds())
   }
@@ -220,7 +220,7 @@ export function startPodWorker(first: Pod, deps: PodWorkerDeps): PodWorker {
   }
 
   async function work(): Promise<void> {
-    const deadline = deadlineTimer(pod, startTime, wake)
+    const deadline = deadlineTimer(pod, startedAt, wake)
     while (!closed) {
       pending.woken = false
       if (gone) stop(1)
@@ -280,10 +280,10 @@ function isReady(conditions: readonly Condition[] = []): boolean {
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
 }
 
-function deadlineTimer(pod: Pod, startTime: string, wake: () => void): NodeJS.Timeout | undefined {
+function deadlineTimer(pod: Pod, startedAt: number, wake: () => void): NodeJS.Timeout | undefined {
   const { activeDeadlineSeconds } = pod.spec
   if (activeDeadlineSeconds === undefined) return undefined
-  const left = Date.parse(startTime) + activeDeadlineSeconds * 1_000 - Date.now()
+  const left = startedAt + activeDeadlineSeconds * 1_000 - Date.now()
   return setTimeout(wake, Math.max(0, left) + 10).unref()
 }
 

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { messageOf } from '@hansa/operator/process/errors.ts'
 import type { Owner } from '../owner.ts'
 import { removeFolderOnDeath } from '../tethered-process.ts'
 import { claimAddressBlock } from './address-block.ts'
@@ -99,7 +100,8 @@ export async function startProcessNode(options: ProcessNodeOptions): Promise<Pro
     folder: join(dir, 'pods'),
     environment: baseEnvironment(options),
     nodeOptions: serviceProxy ? `--import=${dnsPreload.href}` : undefined,
-    onProcess: (pid) => pids.record(pid),
+    // A process that is not on record still dies with us.
+    onProcess: (pid) => pids.record(pid).catch((error) => log(`pid file: ${messageOf(error)}`)),
     log,
   })
   const server = await startKubeletServer({
@@ -111,6 +113,8 @@ export async function startProcessNode(options: ProcessNodeOptions): Promise<Pro
 
   async function shutDown(graceSeconds: number, removeFolder: boolean): Promise<void> {
     end.abort()
+    // Lest a pod that is being started waits for an answer.
+    client.setOffline(true)
     await pods.shutdown(graceSeconds)
     objects.close()
     client.close()

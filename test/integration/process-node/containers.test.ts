@@ -402,7 +402,7 @@ test('a pod that is deleted by force is gone from the node within two seconds', 
 })
 
 test('a pod that outlives its deadline fails with that reason', async () => {
-  await create(owner, scriptPod('late', 'exec sleep 1000', { activeDeadlineSeconds: 1 }))
+  await create(owner, scriptPod('late', 'exec sleep 1000', { activeDeadlineSeconds: 2 }))
   const { pod } = await finished(owner, 'late')
   expect(pod.status).toMatchObject({ phase: 'Failed', reason: 'DeadlineExceeded' })
   expect(mainStatus(pod).state.terminated?.exitCode).toBe(143)
