@@ -6,7 +6,11 @@ export type ServeMetrics = ReturnType<typeof createServeMetrics>
 export function createServeMetrics(registry: Registry, labels: { model: string; version: string }) {
   const registers = [registry]
   const labelNames = ['model', 'version']
-  const counter = (name: string, help: string) => new Counter({ name, help, labelNames, registers }).labels(labels)
+  const counter = (name: string, help: string) => {
+    const one = new Counter({ name, help, labelNames, registers }).labels(labels)
+    one.inc(0) // A counter that exists from the start shows its first event as a rise.
+    return one
+  }
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers }).labels(labels)
   const provider = new Gauge({
     name: 'hansa_worker_execution_provider',
@@ -26,7 +30,7 @@ export function createServeMetrics(registry: Registry, labels: { model: string; 
     queueMicros: counter('nv_inference_queue_duration_us', 'Sum of the time that requests waited, in microseconds.'),
     pending: gauge('nv_inference_pending_request_count', 'Requests that wait for a session.'),
     restarts: counter('hansa_worker_session_restarts_total', 'Session processes started again.'),
-    bufferedBytes: gauge('hansa_worker_buffered_bytes', 'Bytes of request bodies held in memory.'),
+    bufferedBytes: gauge('hansa_worker_buffered_bytes', 'Bytes of request and response bodies held in memory.'),
     seconds: new Histogram({
       name: 'hansa_worker_request_duration_seconds',
       help: 'Time from the head of an inference request to the end of its answer.',

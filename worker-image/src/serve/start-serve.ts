@@ -15,6 +15,7 @@ import { startSessionProcess } from './session/session-process.ts'
 import { type SessionSlot, startSessionSlot } from './session/session-slot.ts'
 import type { ServeProcessSettings } from './settings.ts'
 import { writeTerminationMessage } from './termination-message.ts'
+import { untilAborted } from './until-aborted.ts'
 import type { LoadedModel, Worker } from './worker.ts'
 
 /** A run may outlast the request that asked for it by this before its session process is killed. */
@@ -193,16 +194,4 @@ function tlsOf(settings: ServeProcessSettings, identity: Identity | undefined) {
   if (gatewayUri === undefined) return undefined
   if (identity === undefined) throw new HansaError('InvalidSettings', 'serving needs an identity', { retry: 'never' })
   return { identity, gatewayUri }
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

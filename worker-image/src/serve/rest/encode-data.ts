@@ -23,18 +23,20 @@ export function encodeData(tensor: Tensor, maxBytes: number): Uint8Array[] {
     for (const group of stringGroups(tensor)) add(group.join(','))
   } else {
     const values = typedValues(tensor)
-    const isFloat = tensor.datatype === 'FP32' || tensor.datatype === 'FP64' || tensor.datatype === 'FP16'
     for (let at = 0; at < values.length; at += elementsAtOnce) {
-      const text = values.subarray(at, at + elementsAtOnce).join(',')
+      const part = values.subarray(at, at + elementsAtOnce)
       if (tensor.datatype === 'BOOL') {
-        add(text.replaceAll('0', 'false').replaceAll('1', 'true'))
-        continue
+        add(part.join(',').replaceAll('0', 'false').replaceAll('1', 'true'))
+      } else if (part instanceof Float32Array || part instanceof Float64Array || part instanceof Float16Array) {
+        // Twice as fast as join for fractions. It writes null for what JSON has no number for.
+        const text = JSON.stringify(Array.from(part)).slice(1, -1)
+        if (text.includes('n')) {
+          throw invalid(`${label} holds NaN or Infinity, which JSON cannot carry: ask for it with binary_data: true`)
+        }
+        add(text)
+      } else {
+        add(part.join(','))
       }
-      // Of the words that join writes for floats only NaN and Infinity have an N or an I.
-      if (isFloat && (text.includes('N') || text.includes('I'))) {
-        throw invalid(`${label} holds NaN or Infinity, which JSON cannot carry: ask for it with binary_data: true`)
-      }
-      add(text)
     }
   }
   pieces.push(Buffer.from(pieces.length === 0 ? '[]' : ']'))

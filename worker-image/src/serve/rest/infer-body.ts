@@ -17,7 +17,6 @@ export const inferBodySchema = z.object({
         data: z.int().min(0).optional(),
       }),
     )
-    .min(1)
     .max(256),
   outputs: z
     .array(z.object({ name: z.string().min(1).max(1024), parameters }))

@@ -6,6 +6,7 @@ import { decodeRequest } from './decode-request.ts'
 import { encodeResponse } from './encode-response.ts'
 import { ClientGone, HttpProblem } from './http-problem.ts'
 import { announcedLength, type BufferBudget, readBody } from './read-body.ts'
+import { sent } from './sent.ts'
 
 /** Answers `POST .../infer`. Rejects with what went wrong; the caller answers then. */
 export async function infer(
@@ -47,6 +48,10 @@ export async function infer(
       signal,
     )
     signal.throwIfAborted()
+    clearTimeout(timer)
+    response.off('close', closed)
+    budget.add(encoded.byteLength)
+    held.bytes += encoded.byteLength
     const isBinary = encoded.jsonLength !== undefined
     response.setHeader('content-type', isBinary ? 'application/octet-stream' : 'application/json')
     response.setHeader('content-length', encoded.byteLength)
@@ -54,6 +59,7 @@ export async function infer(
     response.writeHead(200)
     for (const piece of encoded.pieces) response.write(piece)
     response.end()
+    await sent(response)
   } finally {
     clearTimeout(timer)
     response.off('close', closed)

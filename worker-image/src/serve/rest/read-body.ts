@@ -5,8 +5,14 @@ import { ClientGone, HttpProblem } from './http-problem.ts'
 
 export const stallSeconds = 10
 
-/** How many bytes of request bodies the worker holds, all together. */
-export type BufferBudget = { take(bytes: number): boolean; give(bytes: number): void }
+/** Bytes of request and response bodies that the worker holds, all together. */
+export type BufferBudget = {
+  /** For a request: false when there is no room. */
+  take(bytes: number): boolean
+  /** For a response, which is there already: counted, so that less room is left for requests. */
+  add(bytes: number): void
+  give(bytes: number): void
+}
 
 export function createBudget(mostBytes: number, onChange: (heldBytes: number) => void): BufferBudget {
   let held = 0
@@ -20,6 +26,7 @@ export function createBudget(mostBytes: number, onChange: (heldBytes: number) =>
       change(bytes)
       return true
     },
+    add: change,
     give: (bytes) => change(-bytes),
   }
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -6,19 +5,19 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Identity } from '@hansa/operator/identity/identity.ts'
 import { followIdentity, peerUri, serverTls } from '@hansa/operator/identity/tls.ts'
-import { messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import type { Worker } from '../worker.ts'
+import { answerJson, beginAnswer, refuse, traceOf } from './answer.ts'
 import { describe } from './describe.ts'
-import { answerFor, ClientGone, HttpProblem } from './http-problem.ts'
+import { ClientGone, HttpProblem } from './http-problem.ts'
 import { infer } from './infer.ts'
 import { refuseRaw } from './raw-refusal.ts'
 import type { BufferBudget } from './read-body.ts'
 import { route } from './route.ts'
+import { sent } from './sent.ts'
 
 /** Connections older than this are closed after an answer, so that a peer's certificate is looked at anew. */
 const maxConnectionMs = 3_600_000
-const lingerMs = 2_000
 
 export type RestServer = {
   readonly url: string
@@ -42,7 +41,7 @@ export async function startRestServer(
   },
 ): Promise<RestServer> {
   const { worker, budget, log, tls } = deps
-  const peers = new WeakMap<Socket, { uri: string | undefined; since: number }>()
+  const connections = new Map<Socket, { uri: string | undefined; since: number; active: number }>()
   const limits = {
     maxHeaderSize: 16_384,
     headersTimeout: 10_000,
@@ -58,15 +57,17 @@ export async function startRestServer(
   let active = 0
   const settled = new Set<() => void>()
 
-  server.on('connection', (socket: Socket) => peers.set(socket, { uri: undefined, since: performance.now() }))
-  server.on('secureConnection', (socket: TLSSocket) => {
-    peers.set(socket, { uri: peerUri(socket), since: performance.now() })
-  })
+  const connected = (socket: Socket, uri: string | undefined) => {
+    connections.set(socket, { uri, since: performance.now(), active: 0 })
+    socket.once('close', () => connections.delete(socket))
+  }
+  if (tls === undefined) server.on('connection', (socket: Socket) => connected(socket, undefined))
+  else server.on('secureConnection', (socket: TLSSocket) => connected(socket, peerUri(socket)))
   server.on('request', (request, response) => take(request, response, false))
   server.on('checkContinue', (request, response) => take(request, response, true))
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     begin(request, response)
-    refuse(request, response, new HttpProblem(417, 'only Expect: 100-continue is understood'))
+    refuse(request, response, new HttpProblem(417, 'only Expect: 100-continue is understood'), log)
   })
   server.on('clientError', refuseRaw)
   server.on('connect', (_request, socket) => socket.destroy())
@@ -77,14 +78,18 @@ export async function startRestServer(
   function take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const requestId = begin(request, response)
     const startedAt = performance.now()
+    const connection = connections.get(request.socket)
     active++
+    if (connection !== undefined) connection.active++
     answer(request, response, expectsContinue)
       .catch((error: unknown) => {
         if (error instanceof ClientGone) return void response.destroy()
-        refuse(request, response, error)
+        refuse(request, response, error, log)
       })
+      .then(() => sent(response))
       .finally(() => {
         active--
+        if (connection !== undefined) connection.active--
         if (active === 0) for (const done of settled) done()
         if (!log.isLevelEnabled('debug')) return
         const { method } = request
@@ -95,14 +100,14 @@ export async function startRestServer(
 
   async function answer(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
     const { method = '', url = '' } = request
-    if (tls !== undefined && peers.get(request.socket)?.uri !== tls.gatewayUri) {
+    if (tls !== undefined && connections.get(request.socket)?.uri !== tls.gatewayUri) {
       throw new HttpProblem(403, 'only the gateway may call this worker')
     }
     const found = route(method, url, worker.model)
     if (found.kind !== 'infer') {
       if (worker.closing && found.kind !== 'live') throw new HttpProblem(503, 'the worker is shutting down')
       const { ok, body } = describe(found, worker)
-      return json(response, ok ? 200 : 503, body)
+      return answerJson(response, ok ? 200 : 503, body)
     }
     const startedAt = performance.now()
     try {
@@ -120,32 +125,10 @@ export async function startRestServer(
     }
   }
 
-  /** Sets the headers that every answer carries; returns the request's id. */
   function begin(request: IncomingMessage, response: ServerResponse): string {
-    const given = request.headers['x-request-id']
-    const requestId = typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
-    response.setHeader('x-request-id', requestId)
-    const trace = traceOf(request)
-    if (trace !== undefined) response.setHeader('traceparent', trace)
-    const since = peers.get(request.socket)?.since ?? 0
+    const since = connections.get(request.socket)?.since ?? 0
     if (worker.draining || performance.now() - since > maxConnectionMs) response.setHeader('connection', 'close')
-    return requestId
-  }
-
-  function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-    if (response.headersSent || response.destroyed) return void response.destroy()
-    const { status, message, headers } = answerFor(error)
-    if (status === 500) log.warn({ error: status500(error) }, 'request failed')
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    if (!request.complete) {
-      // The rest of the body is thrown away for a while, so that the client gets to read the answer before a reset.
-      response.setHeader('connection', 'close')
-      request.on('error', () => undefined).resume()
-      const { socket } = request
-      const linger = setTimeout(() => socket.destroy(), lingerMs)
-      socket.once('close', () => clearTimeout(linger))
-    }
-    json(response, status, { error: message })
+    return beginAnswer(request, response)
   }
 
   // listen with a port always gives an AddressInfo; the string form is for pipes.
@@ -156,7 +139,10 @@ export async function startRestServer(
     get active() {
       return active
     },
-    endIdle: () => server.closeIdleConnections(),
+    // Not closeIdleConnections: that also destroys connections whose answer has ended but not left yet.
+    endIdle: () => {
+      for (const [socket, connection] of connections) if (connection.active === 0) socket.destroy()
+    },
     settled: async (signal) => {
       while (active > 0 && !signal.aborted) {
         const { promise, resolve } = Promise.withResolvers<void>()
@@ -180,24 +166,4 @@ export async function startRestServer(
 function follow(server: Server, identity: Identity): () => void {
   // createServer of node:https made it, so it has setSecureContext.
   return followIdentity(server as Parameters<typeof followIdentity>[0], identity)
-}
-
-function json(response: ServerResponse, status: number, value: object): void {
-  const body = Buffer.from(JSON.stringify(value))
-  response.setHeader('content-type', 'application/json')
-  response.setHeader('content-length', body.byteLength)
-  response.writeHead(status)
-  response.end(body)
-}
-
-/** For the log: our own refusals say only what the client is told; of others the message, which comes from our code or Node. */
-function status500(error: unknown): string {
-  return messageOf(error).slice(0, 256)
-}
-
-function traceOf(request: IncomingMessage): string | undefined {
-  const trace = request.headers.traceparent
-  return typeof trace === 'string' && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(trace)
-    ? trace
-    : undefined
 }
