@@ -23,7 +23,8 @@ async function start(): Promise<void> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   let close: () => Promise<void> = async () => undefined
-  const stopping = onShutdown(log, () => close())
+  // The pod's own grace period is the limit: the gateway drains as long as its settings say.
+  const stopping = onShutdown(log, () => close(), { graceSeconds: 3600 })
   try {
     if (name === 'operator') {
       const { startOperator } = await import('./operator/start.ts')

@@ -136,7 +136,7 @@ test('something runs before or after the n-th write', async () => {
     seen.push(`${at} ${name}: ${(await exists(name)) ? 'there' : 'not there'}`)
   }
   const inject = (nth: number, at: 'before' | 'after', name: string, outcome: 'pass' | 'cut') =>
-    proxy.inject({ type: 'Call', at, run: note(at, name), then }, { when: (facts) => facts.writeIndex === nth })
+    proxy.inject({ type: 'Call', at, run: note(at, name), outcome }, { when: (facts) => facts.writeIndex === nth })
   inject(1, 'before', 'a', 'pass')
   inject(2, 'after', 'b', 'pass')
   inject(3, 'before', 'c', 'cut')

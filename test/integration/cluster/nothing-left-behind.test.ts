@@ -19,22 +19,22 @@ test('a stopped owner leaves neither process nor folder', async () => {
   expect(existsSync(owner.dir)).toBe(false)
 })
 
-test.each(['SIGKILL', 'SIGTERM'] as const)(
-  'a run that ends by %s leaves neither process nor folder',
-  async (signal) => {
-    const program = spawn(process.execPath, [join(import.meta.dirname, 'start-and-wait.ts')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [line] = (await once(createInterface(program.stdout), 'line')) as [string]
-    const { dir, pids } = JSON.parse(line) as { dir: string; pids: number[] }
-    expect(pids.every(isRunning)).toBe(true)
-    program.kill(signal)
-    await eventually(() => {
-      expect(pids.filter(isRunning)).toEqual([])
-      expect(existsSync(dir)).toBe(false)
-    })
-  },
-)
+test.each([
+  'SIGKILL',
+  'SIGTERM',
+] as const)('a run that ends by %s leaves neither process nor folder', async (signal) => {
+  const program = spawn(process.execPath, [join(import.meta.dirname, 'start-and-wait.ts')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = (await once(createInterface(program.stdout), 'line')) as [string]
+  const { dir, pids } = JSON.parse(line) as { dir: string; pids: number[] }
+  expect(pids.every(isRunning)).toBe(true)
+  program.kill(signal)
+  await eventually(() => {
+    expect(pids.filter(isRunning)).toEqual([])
+    expect(existsSync(dir)).toBe(false)
+  })
+})
 
 test('the command line prints a kubeconfig that works, and Ctrl-C ends it all', async () => {
   const cli = join(import.meta.dirname, '../../cluster/cli.ts')
