@@ -83,6 +83,7 @@ test.each([
   ['without subject', { sub: undefined }],
   ['of a user, not a service account', { sub: 'alice' }],
   ['with a subject that goes on', { sub: 'system:serviceaccount:apps:caller:x' }],
+  ['whose subject is a list', { sub: ['system:serviceaccount:apps:caller'] }],
   ['with an empty namespace', { sub: 'system:serviceaccount::caller' }],
   ['of another issuer', { iss: 'https://evil.test' }],
   ['without issuer', { iss: undefined }],

@@ -94,7 +94,8 @@ export class Authenticator {
 }
 
 function principalOf({ sub, groups }: JWTPayload, issuerName: string): Principal | undefined {
-  if (sub === undefined || sub.length === 0 || sub.length > 512) return undefined
+  // jose declares `sub` a string but lets any JSON value through.
+  if (typeof sub !== 'string' || sub.length === 0 || sub.length > 512) return undefined
   if (issuerName !== clusterIssuerName) {
     const named = Array.isArray(groups) ? groups.filter((group) => typeof group === 'string').slice(0, maxGroups) : []
     return { kind: 'oidc', issuerName, subject: sub, groups: named }

@@ -279,7 +279,7 @@ class Attempt implements Dispatcher.DispatchHandler {
       return
     }
     // An answer before the whole request came: what is left of the request is not worth keeping the connection for.
-    if (!request.complete) head.headers.push('connection', 'close')
+    if (!request.complete) response.shouldKeepAlive = false
     response.writeHead(status, head.headers)
   }
 

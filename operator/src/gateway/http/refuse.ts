@@ -11,13 +11,14 @@ export function refuse(
   requestId: string,
 ): number {
   const body = Buffer.from(JSON.stringify({ error: refusal.error }))
-  const headers: Record<string, string | number> & { connection?: string } = {
+  const headers = {
     'content-type': 'application/json',
     'content-length': body.length,
     'x-request-id': requestId,
     ...refusal.headers,
   }
-  if (!request.complete) headers.connection = 'close'
+  // The listener then also ignores whatever was sent behind this request.
+  if (!request.complete) response.shouldKeepAlive = false
   response.writeHead(refusal.status, headers)
   if (request.method !== 'HEAD') response.write(body)
   endAfterBody(request, response)

@@ -17,9 +17,10 @@ test('only headers of the allow list reach the user', () => {
   })
 })
 
-test.each([{ 'content-length': ['1', '2'] }, { 'content-length': '-1' }, { 'content-type': ['a/b', 'c/d'] }])(
-  'the contradiction %j is no answer',
-  (headers) => {
-    expect(responseHead(headers, 'id-1')).toBeUndefined()
-  },
-)
+test.each([
+  { 'content-length': ['1', '2'] },
+  { 'content-length': '-1' },
+  { 'content-type': ['a/b', 'c/d'] },
+])('the contradiction %j is no answer', (headers) => {
+  expect(responseHead(headers, 'id-1')).toBeUndefined()
+})

@@ -51,14 +51,26 @@ export async function startUserServer(deps: UserServerDeps): Promise<UserServer>
   })
   server.maxConnections = deps.maxConnections
   server.maxRequestsPerSocket = 0
-  server.on('request', deps.onRequest)
+  const answering = new WeakMap<Socket, ServerResponse>()
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    const previous = answering.get(request.socket)
+    // What was sent behind a request that ends the connection may be the rest of that request, read differently.
+    if (previous?.shouldKeepAlive === false) return
+    answering.set(request.socket, response)
+    deps.onRequest(request, response)
+  }
+  server.on('request', onRequest)
   // The body is asked for only after the request was let in.
-  server.on('checkContinue', deps.onRequest)
-  server.on('checkExpectation', deps.onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
   server.on('connect', (_request, socket: Socket) => refuseRaw(socket, '405 Method Not Allowed', 'no tunnels'))
   server.on('upgrade', (_request, socket: Socket) => refuseRaw(socket, '400 Bad Request', 'no protocol upgrades'))
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const response = answering.get(socket)
+    // Words of ours in the middle of an answer that has begun would read as part of it.
+    const midAnswer = response?.headersSent === true && !response.writableFinished
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    else if (midAnswer) socket.destroySoon()
     else refuseRaw(socket, refusals[error.code ?? ''] ?? '400 Bad Request', 'the request is not valid HTTP/1.1')
   })
   // A failed handshake (bad SNI, no common version, garbage) ends that connection only.
