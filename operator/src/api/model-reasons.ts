@@ -82,7 +82,8 @@ export const modelReasonTexts = {
   },
   TooLarge: {
     status: 'False',
-    meaning: 'A file or the sum of the files is over the limit that the cluster admin set for the fetch worker.',
+    meaning:
+      'A file, the sum of the files, or what a model holds (nodes, nesting, time or memory to check it) is over a limit.',
     remedy: 'Use a smaller model, or ask for a higher limit.',
   },
   StorageFull: {

@@ -82,15 +82,12 @@ test.each([
   [404, undefined, 'does not exist'],
   [200, { password: secretToken }, 'no usable key'],
   [200, { token: `${secretToken}\r\nx-injected: 1` }, 'no usable key'],
-])(
-  'a Secret answered with %i and %j is CredentialsNotGranted, and the source is not asked',
-  async (status, data, words) => {
-    const { source, rig, body } = await withSecret({ status, ...(data === undefined ? {} : { data }) })
-    await rig.put(body)
-    const state = await rig.until(body.uid, 'Failed')
-    expect(state).toMatchObject({ reason: 'CredentialsNotGranted', message: expect.stringContaining(words) })
-    expect(source.hits).toEqual([])
-    const list = await rig.call(operatorUri, 'GET', '/v1/models')
-    expect(list.bytes.toString()).not.toContain(secretToken)
-  },
-)
+])('a Secret answered with %i and %j is CredentialsNotGranted, and the source is not asked', async (status, data, words) => {
+  const { source, rig, body } = await withSecret({ status, ...(data === undefined ? {} : { data }) })
+  await rig.put(body)
+  const state = await rig.until(body.uid, 'Failed')
+  expect(state).toMatchObject({ reason: 'CredentialsNotGranted', message: expect.stringContaining(words) })
+  expect(source.hits).toEqual([])
+  const list = await rig.call(operatorUri, 'GET', '/v1/models')
+  expect(list.bytes.toString()).not.toContain(secretToken)
+})

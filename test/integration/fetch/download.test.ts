@@ -74,6 +74,18 @@ test('a download goes on after a restart of the process', async () => {
   expect(source.hits.filter(({ path }) => path.endsWith('.onnx'))).toHaveLength(1)
 })
 
+test('a verified model is served again after a new pod took over the volume, without another download', async () => {
+  const { source, rig } = await rigWithSource()
+  source.handlers.set('/triage/model.onnx', sends(model))
+  const body = request(source, { 'model.onnx': model })
+  await rig.put(body)
+  await rig.until(body.uid, 'Verified')
+  await rig.restart({ HANSA_STATE_DIR: join(rig.dir, 'another-state') })
+  await rig.until(body.uid, 'Verified')
+  const answer = await rig.call(workerUri('radiology'), 'GET', `/v1/blobs/sha256:${sha256(model)}`)
+  expect([answer.status, answer.bytes.equals(model), source.hits.length]).toEqual([200, true, 1])
+})
+
 test('when the file changed between two parts, it is fetched anew and a wrong digest is final', async () => {
   const { source, rig } = await rigWithSource()
   const other = randomBytes(weights.length)

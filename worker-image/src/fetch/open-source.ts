@@ -116,7 +116,7 @@ async function checkedAddress(url: URL, deps: SourceDeps, signal: AbortSignal): 
   // All of them: a name that has one private address is a trick or a mistake, and the next connection might use that one.
   if (!addresses.every(({ address }) => deps.policy(address))) {
     throw new FetchError('SourceAddressRefused', `${host} has an address that the fetch worker must not reach`, {
-      hint: 'the cluster admin can allow a range with the chart value fetch.allowedCIDRs',
+      hint: 'the cluster admin can allow a range with the chart value fetch.allowedCidrs',
     })
   }
   return first.address

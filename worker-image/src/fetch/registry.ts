@@ -7,7 +7,7 @@ import { type ModelRecord, modelRecordSchema } from './model-record.ts'
 
 const fileSchema = z.object({ version: z.literal(1), models: z.array(modelRecordSchema) })
 
-/** The models that the operator asked for, kept in `<dir>/fetch-models.json` across restarts. */
+/** The models that the operator asked for, kept in `<dir>/fetch-models.json` across restarts: beside the blobs, which they own. */
 export class Registry {
   readonly records = new Map<string, ModelRecord>()
   readonly #path: string

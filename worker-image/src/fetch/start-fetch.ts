@@ -36,8 +36,9 @@ export async function startFetch(settings: FetchSettings, deps: FetchDeps): Prom
   const caFile = settings.HANSA_SOURCE_CA_FILE
   const caPem = caFile === undefined ? undefined : await readFile(caFile, 'utf8')
   const metrics = deps.metrics ?? new Metrics()
-  const registry = await Registry.open(settings.HANSA_STATE_DIR, log)
   const blobs = await BlobStore.open(settings.HANSA_BLOB_DIR, settings.HANSA_BLOB_MAX_BYTES)
+  // On the volume of the blobs: with an empty list of models beside full blobs, all of them would be collected.
+  const registry = await Registry.open(settings.HANSA_BLOB_DIR, log)
   let ready = false
   const probes = await startProbes({
     host: settings.POD_IP,
