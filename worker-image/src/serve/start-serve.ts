@@ -86,7 +86,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     },
   }
   const tls = tlsOf(settings, identity)
-  const budget = createBudget(settings.bufferBytes, (bytes) => metrics.bufferedBytes.set(bytes))
+  const budget = createBudget(settings.bufferBytes)
   const rest = await startRestServer(
     { host: settings.host, port: settings.port, maxConnections: 2 * limits.queueDepth + 256 },
     { worker, budget, log, tls },
@@ -101,7 +101,10 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
       return dead ? 'the model cannot be loaded any more' : undefined
     },
   })
-  const pending = setInterval(() => metrics.pending.set(scheduler.waiting), 250).unref()
+  const sampling = setInterval(() => {
+    metrics.pending.set(scheduler.waiting)
+    metrics.bufferedBytes.set(budget.heldBytes)
+  }, 250).unref()
 
   async function load(): Promise<void> {
     const started = performance.now()
@@ -150,7 +153,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   }
 
   async function stop(): Promise<void> {
-    clearInterval(pending)
+    clearInterval(sampling)
     await rest.close()
     await Promise.all(slots.map((slot) => slot.stop()))
     await threads.close()

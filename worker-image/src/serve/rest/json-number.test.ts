@@ -42,10 +42,13 @@ test('whole numbers of 64 bits keep every digit', () => {
   )
 })
 
-test.each(['1.5', '1e-1', '9007199254740993.0', '123456789012345678901', '9007199254740992e1'])(
-  '%s is not taken for a whole number that it may not be',
-  (text) => expect(read(text)?.bigInteger()).toBeUndefined(),
-)
+test.each([
+  '1.5',
+  '1e-1',
+  '9007199254740993.0',
+  '123456789012345678901',
+  '9007199254740992e1',
+])('%s is not taken for a whole number that it may not be', (text) => expect(read(text)?.bigInteger()).toBeUndefined())
 
 test.each([
   ['1e3', 1000n],

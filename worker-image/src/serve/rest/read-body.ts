@@ -12,22 +12,26 @@ export type BufferBudget = {
   /** For a response, which is there already: counted, so that less room is left for requests. */
   add(bytes: number): void
   give(bytes: number): void
+  readonly heldBytes: number
 }
 
-export function createBudget(mostBytes: number, onChange: (heldBytes: number) => void): BufferBudget {
+export function createBudget(mostBytes: number): BufferBudget {
   let held = 0
-  const change = (bytes: number) => {
-    held += bytes
-    onChange(held)
-  }
   return {
     take: (bytes) => {
       if (held + bytes > mostBytes) return false
-      change(bytes)
+      held += bytes
       return true
     },
-    add: change,
-    give: (bytes) => change(-bytes),
+    add: (bytes) => {
+      held += bytes
+    },
+    give: (bytes) => {
+      held -= bytes
+    },
+    get heldBytes() {
+      return held
+    },
   }
 }
 

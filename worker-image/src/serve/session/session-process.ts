@@ -25,6 +25,8 @@ export type SessionProcessOptions = {
   readonly env: Readonly<Record<string, string>>
 }
 
+const smallPayloadBytes = 16 << 10
+
 /** Starts a session process. It dies with its pipe, so it never outlives this process. */
 export function startSessionProcess(options: SessionProcessOptions, deps: { log: Logger }): SessionProcess {
   const { log } = deps
@@ -99,6 +101,11 @@ export function startSessionProcess(options: SessionProcessOptions, deps: { log:
   function send(header: LoadCommand | RunCommand, payload: readonly Uint8Array[], payloadBytes: number): void {
     if (pipe === undefined) return
     const text = Buffer.from(JSON.stringify(header))
+    if (payloadBytes <= smallPayloadBytes) {
+      // One small write costs less than a vector of them.
+      pipe.write(Buffer.concat([framePrefix(text.byteLength, payloadBytes), text, ...payload]))
+      return
+    }
     pipe.cork()
     pipe.write(framePrefix(text.byteLength, payloadBytes))
     pipe.write(text)
