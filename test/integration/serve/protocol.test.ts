@@ -212,6 +212,11 @@ describe('a model of two inputs', () => {
     expect(outputs(wordy)[0]?.data).toEqual(many)
   })
 
+  test("curl's own content type is taken", async () => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    expect((await inferJson(worker.url, [numbers, words], {}, { headers })).status).toBe(200)
+  })
+
   test('a chunked body is read', async () => {
     const text = JSON.stringify({ inputs: [numbers, words] })
     const body = new ReadableStream({
