@@ -64,3 +64,8 @@ export function isTooNew(thrown: unknown): boolean {
 export function isOutcomeUnknown(thrown: unknown): boolean {
   return thrown instanceof KubeApiError && (thrown.status === undefined || thrown.status >= 500)
 }
+
+/** The API server asks for patience: who comes back again and again should come ever more seldom. */
+export function isOverloaded(thrown: unknown): boolean {
+  return thrown instanceof KubeApiError && (thrown.status === 429 || thrown.status === 503)
+}

@@ -102,11 +102,12 @@ test('one key that always fails does not stop the others, also when it throws no
 })
 
 test("an error's retry class decides when the key is tried again", async () => {
-  const times: Record<string, number[]> = { never: [], after: [], backoff: [], conflict: [] }
+  const times: Record<string, number[]> = { never: [], after: [], backoff: [], conflict: [], overloaded: [] }
   const errors: Record<string, Error> = {
     never: new HansaError('ModelRefused', 'x', { retry: 'never' }),
     after: new HansaError('SourceUnreachable', 'x', { retry: 'after', afterSeconds: 30 }),
     backoff: new HansaError('Odd', 'x'),
+    overloaded: new KubeApiError({ status: 429, reason: 'TooManyRequests', message: 'x', afterSeconds: 1 }),
     conflict: new KubeApiError({ status: 409, reason: 'Conflict', message: 'x' }),
   }
   const { clock, writer, controller, results } = setUp(async (key) => {
@@ -119,6 +120,9 @@ test("an error's retry class decides when the key is tried again", async () => {
   expect(times.after).toEqual([0, 30_000, 60_000])
   expect(times.backoff?.slice(0, 4)).toEqual([0, 5, 15, 35])
   expect(times.conflict?.slice(0, 4)).toEqual([0, 5, 15, 35])
+  // A second each at first, and ever more seldom from the ninth time on.
+  expect(times.overloaded?.slice(0, 4)).toEqual([0, 1_000, 2_000, 3_000])
+  expect(times.overloaded?.length).toBeLessThan(16)
   expect(await results()).toMatchObject({ terminal: 1 })
   await controller.stop()
 })

@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client'
 import type { KubeObject } from '../api/resource.ts'
 import { HansaError, messageOf } from '../process/errors.ts'
 import type { Logger } from '../process/log.ts'
-import { isConflict } from './api-error.ts'
+import { isConflict, isOverloaded } from './api-error.ts'
 import { type Clock, sleep, systemClock } from './clock.ts'
 import { startDeadline } from './deadline.ts'
 import { controllerMetrics, type ReconcileOutcome } from './metrics.ts'
@@ -98,8 +98,12 @@ export function startController(
       return 'terminal'
     }
     if (thrown instanceof HansaError && thrown.retry === 'after') {
-      queue.forget(key)
-      queue.addAfter(key, (thrown.afterSeconds ?? defaultAfterSeconds) * 1_000)
+      const pause = (thrown.afterSeconds ?? defaultAfterSeconds) * 1_000
+      if (isOverloaded(thrown)) queue.addRateLimited(key, pause)
+      else {
+        queue.forget(key)
+        queue.addAfter(key, pause)
+      }
       keyLog.info(error, 'reconcile will be tried again later')
       return 'requeued'
     }

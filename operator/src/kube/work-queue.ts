@@ -6,8 +6,8 @@ export type WorkQueue = {
   add(key: string): void
   /** The same after a while; of several times the earliest counts. */
   addAfter(key: string, milliseconds: number): void
-  /** The same after a pause that grows with each call for the key, until `forget`. */
-  addRateLimited(key: string): void
+  /** The same after a pause that grows with each call for the key, until `forget`, and is at least as long as told. */
+  addRateLimited(key: string, leastMilliseconds?: number): void
   /** The key has succeeded: its next failure begins with the shortest pause again. */
   forget(key: string): void
   /** Waits for a key that nobody works on; undefined once the queue is shut down. Call `done` when finished. */
@@ -74,11 +74,11 @@ export function createWorkQueue(clock: Clock = systemClock): WorkQueue {
   return {
     add,
     addAfter,
-    addRateLimited(key) {
+    addRateLimited(key, leastMilliseconds = 0) {
       const failed = failures.get(key) ?? 0
       failures.set(key, failed + 1)
       const own = Math.min(longestPauseMilliseconds, firstPauseMilliseconds * 2 ** Math.min(failed, 40))
-      addAfter(key, Math.max(own, bucket.reserve()))
+      addAfter(key, Math.max(own, bucket.reserve(), leastMilliseconds))
     },
     forget: (key) => void failures.delete(key),
     take() {
