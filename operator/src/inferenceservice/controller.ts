@@ -93,7 +93,6 @@ async function applyChildren(
 
 async function removeOld(decided: Plan, { client }: InferenceServiceDeps, signal: AbortSignal): Promise<void> {
   for (const old of decided.remove) {
-    if (old.metadata.deletionTimestamp !== undefined) continue
     const { uid } = old.metadata
     await client.delete(deploymentResource, refOf(old), {
       signal,
@@ -129,13 +128,14 @@ async function writeStatus(
     },
     new Date(deps.clock.now()),
   )
-  await deps.applier.applyStatus(
+  const written = await deps.applier.applyStatus(
     inferenceServices,
     { apiVersion, kind: 'InferenceService', metadata: refOf(service), status },
     service,
     { signal },
   )
-  announce(service, status, deps.events)
+  // What was not written is no transition: the store may be behind what was said already.
+  if (written !== service) announce(service, status, deps.events)
 }
 
 /** An event for each change of `Ready`, in the condition's own words. */

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { inferenceService, suspended, withReplicas, withStatus } from '../../../test/builders/inference-service.ts'
+import {
+  inferenceService,
+  suspended,
+  withExternalReplicas,
+  withReplicas,
+  withStatus,
+} from '../../../test/builders/inference-service.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import type { Deployment } from '../kube/builtin.ts'
 import { revisionLabels } from './names.ts'
@@ -53,11 +59,65 @@ test('the old workers stay until gateways were told of the new ones', () => {
   expect(second.remove.map(({ metadata }) => metadata.name)).toEqual(['chat-aaaaaaaa'])
 })
 
-test('a revision that serves nobody any more gives way at once to the new one', () => {
+test('a revision that never came up gives way at once to the new one', () => {
   const deployments = [deployment('aaaaaaaa', 0), deployment('bbbbbbbb', 0)]
   expect(plan({ service: serving('aaaaaaaa'), latest: next, deployments }).traffic).toEqual([
     { revision: 'bbbbbbbb', percent: 100 },
   ])
+})
+
+function cameUp(old: Deployment): Deployment {
+  const conditions = [{ type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable' } as const]
+  return { ...old, status: { ...old.status, conditions } }
+}
+
+test('a revision that lost its workers keeps its traffic until the new one has a worker', () => {
+  const old = cameUp(deployment('aaaaaaaa', 0))
+  const waiting = plan({ service: serving('aaaaaaaa'), latest: next, deployments: [old, deployment('bbbbbbbb', 0)] })
+  expect(waiting.traffic).toEqual([{ revision: 'aaaaaaaa', percent: 100 }])
+  expect(waiting.remove).toEqual([])
+  const moved = plan({ service: serving('aaaaaaaa'), latest: next, deployments: [old, deployment('bbbbbbbb', 1)] })
+  expect(moved.traffic).toEqual([{ revision: 'bbbbbbbb', percent: 100 }])
+})
+
+test('workers that are left are kept when the revision that was told to gateways is gone', () => {
+  const deployments = [deployment('aaaaaaaa', 2)]
+  const decided = plan({ service: serving('bbbbbbbb'), latest: next, deployments })
+  expect(decided.remove).toEqual([])
+  expect(decided.latest?.replicas).toBe(2)
+})
+
+test('a Deployment that is being deleted is neither counted on nor deleted again', () => {
+  const leaving = deployment('bbbbbbbb', 2)
+  leaving.metadata.deletionTimestamp = '2026-01-01T00:00:00Z'
+  const decided = plan({
+    service: serving('aaaaaaaa'),
+    latest: next,
+    deployments: [deployment('aaaaaaaa', 2), leaving],
+  })
+  expect(decided.traffic).toEqual([{ revision: 'aaaaaaaa', percent: 100 }])
+  expect(decided.remove).toEqual([])
+})
+
+test('scaled to zero without a servable model, what runs ends', () => {
+  const service = serving('aaaaaaaa')
+  withReplicas(0)(service)
+  const decided = plan({ service, latest: undefined, deployments: [deployment('aaaaaaaa', 2)] })
+  expect(decided.traffic).toEqual([])
+  expect(decided.remove).toHaveLength(1)
+})
+
+test('in mode External the count is spec.replicas, whatever minReplicas says', () => {
+  const service = inferenceService('chat', withExternalReplicas(5))
+  expect(plan({ service, latest: next, deployments: [] })).toMatchObject({ latest: { replicas: 5 }, wantedReplicas: 5 })
+})
+
+test('a service that is no longer suspended starts the newest revision with its traffic', () => {
+  const service = serving()
+  expect(plan({ service, latest: next, deployments: [] })).toMatchObject({
+    latest: { revision: 'bbbbbbbb', replicas: 2 },
+    traffic: [{ revision: 'bbbbbbbb', percent: 100 }],
+  })
 })
 
 test('an abandoned attempt is removed while the old revision serves on', () => {

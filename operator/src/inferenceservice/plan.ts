@@ -1,5 +1,6 @@
 import type { InferenceService } from '../api/inference-service.ts'
 import type { Deployment } from '../kube/builtin.ts'
+import { conditionOf } from '../kube/conditions.ts'
 import type { PodTemplate } from '../kube/pod-types.ts'
 import { revisionLabel } from './names.ts'
 
@@ -29,11 +30,15 @@ export function wantedReplicas({ spec }: InferenceService): number {
 
 /**
  * Decides the next step of a rollout. Requests stay with the old revision until the new one has all its workers, and the old
- * workers stay until gateways were told so (`status.traffic` as read back), so that no request finds nobody.
+ * workers stay until gateways were told so (`status.traffic` as read back), so that no request finds nobody. An old revision
+ * that never came up gives way at once, since it may hold the GPU that the new one needs; one that did come up and has lost its
+ * workers may get them back, and gives way to the first ready worker of the new one.
  */
-export function plan({ service, latest, deployments }: PlanInput): Plan {
+export function plan(input: PlanInput): Plan {
+  const { service, latest } = input
+  const deployments = input.deployments.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
   const wanted = wantedReplicas(service)
-  if (service.spec.suspend) {
+  if (service.spec.suspend || (latest === undefined && wanted === 0)) {
     return { latest: undefined, remove: [...deployments], traffic: [], wantedReplicas: 0 }
   }
   const told = service.status?.traffic ?? []
@@ -43,16 +48,29 @@ export function plan({ service, latest, deployments }: PlanInput): Plan {
   }
   const next = deployments.find((deployment) => revisionIn(deployment) === latest.revision)
   const others = serving.filter((deployment) => deployment !== next)
-  const handOver = wanted === 0 || others.every((old) => readyReplicas(old) === 0) || allReady(next, wanted)
+  const complete = wanted === 0 || allReady(next, wanted)
+  const handOver = complete || others.every((old) => givesWay(old, next))
   const traffic: Traffic = wanted === 0 ? [] : handOver ? [{ revision: latest.revision, percent: 100 }] : [...told]
   return {
     latest: { ...latest, replicas: wanted },
-    remove: deployments.filter(
-      (old) => old !== next && (sameTraffic(traffic, told) ? handOver || !others.includes(old) : false),
-    ),
+    remove: sameTraffic(traffic, told)
+      ? deployments.filter(
+          (old) =>
+            old !== next &&
+            !others.includes(old) &&
+            // What still has workers is kept while nothing else has: what `status.traffic` names may be gone.
+            (complete || others.length > 0 || readyReplicas(old) === 0),
+        )
+      : [],
     traffic,
     wantedReplicas: wanted,
   }
+}
+
+function givesWay(old: Deployment, next: Deployment | undefined): boolean {
+  if (readyReplicas(old) > 0) return false
+  const cameUp = conditionOf(old.status?.conditions, 'Progressing')?.reason === 'NewReplicaSetAvailable'
+  return !cameUp || readyReplicas(next) > 0
 }
 
 export function revisionIn(deployment: Deployment): string | undefined {

@@ -51,6 +51,19 @@ test('a refusal is still known while the container waits for its next try', () =
   expect(trouble?.reason).toBe('ModelLoadFailed')
 })
 
+test('a refusal is still known while the next try runs, and forgotten once it went well', () => {
+  const last = { terminated: { exitCode: 1, message: refusal } }
+  expect(troubleOf(undefined, [pod({ pull: { running: {} }, last })])?.reason).toBe('ModelLoadFailed')
+  expect(troubleOf(undefined, [pod({ pull: { terminated: { exitCode: 0 } }, last })])).toBeUndefined()
+})
+
+test('a worker that was up is not judged by how it ended before that', () => {
+  const given = pod({ serve: { running: {} }, last: { terminated: { exitCode: 137, reason: 'OOMKilled' } } })
+  expect(troubleOf(undefined, [given])?.reason).toBe('CrashLooping')
+  for (const status of given.status?.containerStatuses ?? []) status.started = true
+  expect(troubleOf(undefined, [given])).toBeUndefined()
+})
+
 test('a missing execution provider has its own reason', () => {
   const message = JSON.stringify({ reason: 'ExecutionProviderUnavailable', message: 'no CUDA here' })
   expect(troubleOf(undefined, [pod({ serve: { terminated: { exitCode: 1, message } } })])?.reason).toBe(

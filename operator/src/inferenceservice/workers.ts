@@ -43,11 +43,21 @@ function statuses(pod: Pod): ContainerStatus[] {
   return [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
 }
 
+/**
+ * How the container ended, or ended last while it waits for its next try or is not through with it: a reason that came and went
+ * with each try would write a status each time, and be gone half of the time that somebody looks.
+ */
+function lastEnd(pod: Pod, { name, state, started, lastState }: ContainerStatus) {
+  if (state?.terminated !== undefined) return state.terminated
+  const isInit = pod.status?.initContainerStatuses?.some((each) => each.name === name) ?? false
+  const isUp = state?.running !== undefined && started === true && !isInit
+  return isUp ? undefined : lastState?.terminated
+}
+
 function reported(pod: Pod): Trouble | undefined {
   if (isReady(pod)) return undefined
   for (const status of statuses(pod)) {
-    const ended =
-      status.state?.terminated ?? (status.state?.waiting === undefined ? undefined : status.lastState?.terminated)
+    const ended = lastEnd(pod, status)
     if (ended === undefined || ended.exitCode === 0) continue
     const report = reportOf(ended.message)
     if (report === undefined) continue
@@ -74,13 +84,15 @@ function imagePull(pod: Pod): Trouble | undefined {
 }
 
 function crashLoop(pod: Pod): Trouble | undefined {
-  for (const { name, state, lastState } of statuses(pod)) {
-    if (state?.waiting?.reason !== 'CrashLoopBackOff') continue
-    const code = lastState?.terminated?.exitCode
+  for (const status of statuses(pod)) {
+    const { name, state } = status
+    const ended = lastEnd(pod, status)
+    const failed = ended !== undefined && ended.exitCode !== 0 && status.restartCount > 0
+    if (state?.waiting?.reason !== 'CrashLoopBackOff' && !failed) continue
     const why =
-      lastState?.terminated?.reason === 'OOMKilled'
+      ended?.reason === 'OOMKilled'
         ? 'out of memory; raise spec.resources.limits.memory'
-        : `exit code ${code ?? 'unknown'}`
+        : `exit code ${ended?.exitCode ?? 'unknown'}`
     return {
       reason: 'CrashLooping',
       message: `pod ${pod.metadata.name}: container ${name} keeps ending: ${why}; see kubectl logs -n ${pod.metadata.namespace} ${pod.metadata.name} -c ${name} --previous`,
