@@ -1,19 +1,24 @@
 import type { Model, ModelStatus } from '../api/model.ts'
-import { type ModelReason, modelReasonTexts } from '../api/model-reasons.ts'
-import { apiVersion, type Condition } from '../api/resource.ts'
+import { type ModelReason, modelReasons } from '../api/model-reasons.ts'
+import { apiVersion } from '../api/resource.ts'
 import type { Applier } from '../kube/apply-if-changed.ts'
 import { type Job, jobs as jobResource } from '../kube/builtin.ts'
 import type { Clock } from '../kube/clock.ts'
-import { conditionOf, setConditions } from '../kube/conditions.ts'
+import { conditionOf } from '../kube/conditions.ts'
 import type { ReconcileContext, ReconcileResult } from '../kube/controller.ts'
 import type { EventRecorder } from '../kube/events.ts'
 import { models as modelResource } from '../kube/hansa-resources.ts'
 import type { Pod } from '../kube/pod-types.ts'
 import { keyOf, type Live, refOf, refOfKey } from '../kube/resource.ts'
 import type { Store } from '../kube/store.ts'
+import { HansaError } from '../process/errors.ts'
 import type { FetchClient } from './fetch-client.ts'
 import type { FetchStates } from './fetch-states.ts'
-import { type Finding, modelLabel, type VerifySettings, verifyJob, verifyJobName, verifyResult } from './verify-job.ts'
+import { type Finding, isNews, isVerified, summarise, verified } from './finding.ts'
+import { modelLabel, type VerifySettings, verifyJob } from './verify-job.ts'
+import { verifyResult } from './verify-result.ts'
+
+const refusedSeconds = 30
 
 export type ModelDeps = {
   applier: Applier
@@ -36,77 +41,52 @@ export async function reconcileModel(
 ): Promise<ReconcileResult> {
   const model = deps.models.get(refOfKey(key))
   if (model === undefined || model.metadata.deletionTimestamp !== undefined) return {}
-  const finding = await (model.spec.source.pvc === undefined ? fetched : onClaim)(model, context.signal, deps)
-  if (finding === undefined) return {}
-  const status = summarise(model, finding, new Date(deps.clock.now()))
-  await deps.applier.applyStatus(modelResource, { apiVersion, kind: 'Model', metadata: refOf(model), status }, model, {
-    signal: context.signal,
-  })
-  announce(model, status, deps.events)
-  return {}
+  const look = model.spec.source.pvc === undefined ? fetched : onClaim
+  const { afterSeconds, ...finding } = await look(model, context.signal, deps)
+  if (isNews(model, finding)) await writeStatus(model, finding, context.signal, deps)
+  return afterSeconds === undefined ? {} : { afterSeconds }
 }
 
-/** Undefined: nothing new is known, the status stays. */
-async function fetched(model: Live<Model>, signal: AbortSignal, deps: ModelDeps): Promise<Finding | undefined> {
+type Looked = Finding & { afterSeconds?: number }
+
+async function fetched(model: Live<Model>, signal: AbortSignal, deps: ModelDeps): Promise<Looked> {
   const { states } = deps
-  if (states.unreachable !== undefined) {
-    // A Model that was verified stays so: its workers run on, and new ones learn from fetch itself.
-    return wasVerified(model) ? undefined : { reason: 'FetchWorkerUnreachable', message: states.unreachable }
-  }
+  if (states.unreachable !== undefined) return { reason: 'FetchWorkerUnreachable', message: states.unreachable }
   let state = states.get(model.metadata.uid)
   if (state === undefined || state.generation !== model.metadata.generation) {
-    state = await deps.fetch.put(model, signal)
+    try {
+      state = await deps.fetch.put(model, signal)
+    } catch (error) {
+      if (signal.aborted || !(error instanceof HansaError)) throw error
+      const reason = modelReasons.find((each) => each === error.reason) ?? 'FetchWorkerUnreachable'
+      return { reason, message: error.message, afterSeconds: error.afterSeconds ?? refusedSeconds }
+    }
     states.set(state)
   }
-  // Fetch lost its disk and fetches again: verified content of an immutable spec is still the same content.
-  if (wasVerified(model) && (state.phase === 'Pending' || state.phase === 'Fetching')) return undefined
   if (state.phase === 'Verified') return verified()
   // The sum of bytes so far changes all the time; a status is written on transitions only.
   if (state.reason === 'Fetching') return { reason: 'Fetching', message: 'the files are being fetched and checked' }
-  return {
-    reason: state.reason,
-    message: state.file === undefined ? state.message : `file ${state.file}: ${state.message}`,
-  }
+  const { reason, message, file } = state
+  return { reason, message: file === undefined ? message : `file ${file}: ${message}` }
 }
 
-async function onClaim(model: Live<Model>, signal: AbortSignal, deps: ModelDeps): Promise<Finding | undefined> {
-  if (wasVerified(model)) return undefined
-  const ref = { namespace: model.metadata.namespace ?? '', name: verifyJobName(model.metadata.name) }
-  const live = deps.jobs.get(ref)
-  const job = await deps.applier.apply(jobResource, verifyJob(model, deps.settings), live, { signal })
-  const pods = deps.pods.byIndex('model', keyOf({ namespace: ref.namespace, name: model.metadata.name }))
-  const result = verifyResult(job, pods)
-  return result.reason === 'Verified' ? verified() : result
+async function onClaim(model: Live<Model>, signal: AbortSignal, deps: ModelDeps): Promise<Looked> {
+  if (isVerified(model)) return verified()
+  const desired = verifyJob(model, deps.settings)
+  const { namespace = '', name } = model.metadata
+  const live = deps.jobs.get({ namespace, name: desired.metadata.name })
+  const job = await deps.applier.apply(jobResource, desired, live, { signal })
+  return verifyResult(job, deps.pods.byIndex('model', keyOf({ namespace, name })))
 }
 
-const verified = (): Finding => ({
-  reason: 'Verified',
-  message: 'every file has its size and digest and is safe to load',
-})
-
-function wasVerified(model: Model): boolean {
-  const condition = conditionOf(model.status?.conditions, 'Verified')
-  return condition?.status === 'True' && condition.observedGeneration === model.metadata.generation
-}
-
-/** The one place that makes a Model's status. */
-export function summarise(model: Model, { reason, message }: Finding, now: Date): ModelStatus {
-  const observedGeneration = model.metadata.generation ?? 0
-  const { status } = modelReasonTexts[reason]
-  const ready = status === 'True' ? { reason: 'Ready', message: 'the model can be served' } : { reason, message }
-  const conditions: Condition[] = setConditions(
-    model.status?.conditions,
-    [
-      { type: 'Verified', status, reason, message, observedGeneration },
-      { type: 'Ready', status, ...ready, observedGeneration },
-    ],
-    now,
-  )
-  return {
-    observedGeneration,
-    sizeBytes: model.spec.files.reduce((sum, file) => sum + file.sizeBytes, 0),
-    conditions,
-  }
+async function writeStatus(model: Live<Model>, finding: Finding, signal: AbortSignal, deps: ModelDeps): Promise<void> {
+  const status = summarise(model, finding, new Date(deps.clock.now()))
+  // With the version that was judged: what is known of a deleted Model must never land on a new one of its name.
+  const metadata = { ...refOf(model), resourceVersion: model.metadata.resourceVersion }
+  const desired = { apiVersion, kind: 'Model', metadata, status }
+  const written = await deps.applier.applyStatus(modelResource, desired, model, { signal })
+  // What was not written is no transition: the store may be behind what was said already.
+  if (written !== model) announce(model, status, deps.events)
 }
 
 const waiting: readonly ModelReason[] = ['Pending', 'Fetching', 'Verified']

@@ -20,11 +20,12 @@ const stateSchema = z.object({
   file: z.string().optional(),
 })
 const listSchema = z.object({ items: z.array(stateSchema) })
+const errorSchema = z.object({ error: z.object({ reason: z.string().max(64), message: z.string().max(2000) }) })
 
 /** How far the fetch worker is with one Model. */
 export type FetchState = Omit<z.infer<typeof stateSchema>, 'reason'> & { reason: ModelReason }
 
-/** The fetch worker's interface, as docs/architecture.md has it. Throws HansaError `FetchWorkerUnreachable`. */
+/** The fetch worker's interface, as docs/architecture.md has it. Throws HansaError: `FetchWorkerUnreachable`, or the worker's own reason. */
 export type FetchClient = {
   list(signal: AbortSignal): Promise<FetchState[]>
   put(model: Model, signal: AbortSignal): Promise<FetchState>
@@ -49,11 +50,11 @@ export function createFetchClient(deps: { url: string; uri: string; identity: Id
         ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
       })
       const text = await readBounded(answer.body)
-      if (answer.statusCode >= 300)
-        throw new Error(`${method} ${path} answered ${answer.statusCode}: ${text.slice(0, 300)}`)
+      if (method === 'DELETE' && answer.statusCode === 404) return undefined
+      if (answer.statusCode >= 300) throw refusal(`${method} ${path}`, answer.statusCode, text)
       return text === '' ? undefined : JSON.parse(text)
     } catch (error) {
-      if (signal.aborted) throw error
+      if (signal.aborted || error instanceof HansaError) throw error
       throw new HansaError(
         'FetchWorkerUnreachable',
         `the fetch worker at ${deps.url} does not answer: ${messageOf(error)}`,
@@ -82,6 +83,22 @@ function requestFor({ metadata, spec }: Model) {
   const { namespace, name, uid, generation } = metadata
   const { format, source, files, entrypoint } = spec
   return { namespace, name, uid, generation, format, source, files, ...(entrypoint !== undefined && { entrypoint }) }
+}
+
+/** What the fetch worker answered instead: one that it gave a reason for is tried again only seldom. */
+function refusal(call: string, status: number, text: string): HansaError {
+  let answer: z.infer<typeof errorSchema> | undefined
+  try {
+    answer = errorSchema.safeParse(JSON.parse(text)).data
+  } catch {
+    // Not the fetch worker's own words, so not worth repeating.
+    answer = undefined
+  }
+  const { reason, message } = answer?.error ?? { reason: 'FetchWorkerUnreachable', message: 'no reason given' }
+  return new HansaError(reason, `the fetch worker refuses ${call} with status ${status}: ${reason}: ${message}`, {
+    hint: 'see the log of the fetch Deployment of the chart',
+    ...(status < 500 || status === 507 ? { retry: 'after', afterSeconds: 60 } : {}),
+  })
 }
 
 /** A newer fetch worker may know reasons that this operator does not; they read as the general one of their phase. */

@@ -8,7 +8,7 @@ import type { Logger } from '../process/log.ts'
 import type { FetchClient, FetchState } from './fetch-client.ts'
 
 const idleSeconds = 10
-const busySeconds = 0.5
+const busySeconds = 0.25
 
 /** What the fetch worker last said, by Model uid. */
 export type FetchStates = {
@@ -26,12 +26,20 @@ export type FetchStates = {
  * One request for all Models, so that a thousand of them cost as much as one.
  */
 export function startFetchStates(
-  deps: { client: FetchClient; models: Store<Model>; clock: Clock; log: Logger },
+  deps: {
+    client: FetchClient
+    models: Store<Model>
+    /** Whether the API server still has that Model; asked before anything is forgotten, since a store may be behind. */
+    exists: (state: FetchState, signal: AbortSignal) => Promise<boolean>
+    clock: Clock
+    log: Logger
+  },
   signal: AbortSignal,
 ): FetchStates {
   let states = new Map<string, FetchState>()
   // Before the first answer nothing is known; that is not the same as being told that nothing is there.
   let unreachable: string | undefined = 'not asked yet'
+  const { promise: asked, resolve: markAsked } = Promise.withResolvers<void>()
   const listeners = new Set<(key: string) => void>()
 
   const notify = (changed: Iterable<{ namespace: string; name: string }>) => {
@@ -48,6 +56,7 @@ export function startFetchStates(
       notify(deps.models.list().map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name })))
     notify(items.filter((state) => !same(state, before.get(state.uid))))
     notify([...before.values()].filter(({ uid }) => !states.has(uid)))
+    markAsked()
     await forgetGone(items)
     return items.some(({ phase }) => phase === 'Pending' || phase === 'Fetching')
   }
@@ -55,12 +64,29 @@ export function startFetchStates(
   async function forgetGone(items: readonly FetchState[]): Promise<void> {
     if (!deps.models.isSynced()) return
     const living = new Set(deps.models.list().map(({ metadata }) => metadata.uid))
-    for (const { uid, namespace, name } of items) {
+    for (const state of items) {
+      const { uid, namespace, name } = state
       if (living.has(uid)) continue
-      await deps.client.delete(uid, signal)
-      states.delete(uid)
-      deps.log.info({ kind: 'Model', namespace, name, uid }, 'told the fetch worker to forget a model that is gone')
+      const log = deps.log.child({ kind: 'Model', namespace, name, uid })
+      try {
+        if (await deps.exists(state, signal)) continue
+        await deps.client.delete(uid, signal)
+        states.delete(uid)
+        log.info('told the fetch worker to forget a model that is gone')
+      } catch (error) {
+        if (signal.aborted) return
+        // It is in the next answer, too.
+        log.warn({ error: messageOf(error) }, 'cannot have the fetch worker forget a model')
+      }
     }
+  }
+
+  // A PUT ends the pause: what was just asked for is usually done within a second.
+  let wake: () => void = () => undefined
+  async function pause(seconds: number): Promise<void> {
+    const woken = new AbortController()
+    wake = () => woken.abort()
+    await sleep(deps.clock, seconds * 1000, AbortSignal.any([signal, woken.signal]))
   }
 
   async function loop(): Promise<void> {
@@ -73,6 +99,7 @@ export function startFetchStates(
         if (unreachable === undefined || unreachable === 'not asked yet') {
           deps.log.warn({ reason: 'FetchWorkerUnreachable' }, messageOf(error))
           unreachable = messageOf(error)
+          markAsked()
           notify(
             deps.models.list().map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name })),
           )
@@ -80,7 +107,7 @@ export function startFetchStates(
         await sleep(deps.clock, 1000, signal)
         continue
       }
-      await sleep(deps.clock, (busy || recentPut() ? busySeconds : idleSeconds) * 1000, signal)
+      await pause(busy || recentPut() ? busySeconds : idleSeconds)
     }
   }
 
@@ -92,6 +119,7 @@ export function startFetchStates(
     get: (uid) => states.get(uid),
     set: (state) => {
       states.set(state.uid, state)
+      if (!recentPut()) wake()
       lastPut = deps.clock.monotonic()
       notify([state])
     },
@@ -99,7 +127,7 @@ export function startFetchStates(
       return unreachable
     },
     source: {
-      synced: Promise.resolve(),
+      synced: asked,
       subscribe: (listener) => {
         listeners.add(listener)
         return () => listeners.delete(listener)
