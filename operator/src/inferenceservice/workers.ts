@@ -71,7 +71,8 @@ function reported(pod: Pod): Trouble | undefined {
   return undefined
 }
 
-function imagePull(pod: Pod): Trouble | undefined {
+/** A container whose image the node cannot pull. */
+export function imagePull(pod: Pod): Trouble | undefined {
   for (const { name, state } of statuses(pod)) {
     const reason = state?.waiting?.reason
     if (reason !== 'ErrImagePull' && reason !== 'ImagePullBackOff' && reason !== 'InvalidImageName') continue

@@ -9,9 +9,10 @@ import type { KubeClient } from '../kube/client-types.ts'
 import { type Clock, systemClock } from '../kube/clock.ts'
 import { source, startController } from '../kube/controller.ts'
 import { createEventRecorder } from '../kube/events.ts'
+import { models as modelResource } from '../kube/hansa-resources.ts'
 import { keyOf, refOf } from '../kube/resource.ts'
 import { modelOfPod, reconcileModel } from '../model/controller.ts'
-import { createFetchClient } from '../model/fetch-client.ts'
+import { createFetchClient, type FetchState } from '../model/fetch-client.ts'
 import { startFetchStates } from '../model/fetch-states.ts'
 import type { Logger } from '../process/log.ts'
 import { ownerOf, serviceOf, startStores } from './stores.ts'
@@ -37,7 +38,9 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     uri: spiffe(settings.trustDomain, settings.systemNamespace, 'hansa-fetch'),
     identity: deps.identity,
   })
-  const states = startFetchStates({ client: fetch, models: stores.models, clock, log }, signal)
+  const exists = async ({ namespace, name, uid }: FetchState, stop: AbortSignal) =>
+    (await client.get(modelResource, { namespace, name }, { signal: stop }))?.metadata.uid === uid
+  const states = startFetchStates({ client: fetch, models: stores.models, exists, clock, log }, signal)
   const own = (object: Parameters<typeof refOf>[0]) => [keyOf(refOf(object))]
 
   const modelDeps = { ...stores, events, clock, settings, fetch, states, applier: createApplier(client, 'hansa-model') }
