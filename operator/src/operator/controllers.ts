@@ -15,6 +15,7 @@ import { modelOfPod, reconcileModel } from '../model/controller.ts'
 import { createFetchClient, type FetchState } from '../model/fetch-client.ts'
 import { startFetchStates } from '../model/fetch-states.ts'
 import type { Logger } from '../process/log.ts'
+import { countKinds } from './kind-metrics.ts'
 import { ownerOf, serviceOf, startStores } from './stores.ts'
 
 export type ControllersDeps = {
@@ -32,6 +33,7 @@ export type ControllersDeps = {
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
   const { client, settings, log, registry, concurrency, clock = systemClock } = deps
   const stores = startStores({ client, log, registry }, signal)
+  countKinds(registry, stores, signal)
   const events = createEventRecorder({ client, controller: 'hansa.dev/operator', instance: deps.instance, log })
   const fetch = createFetchClient({
     url: settings.fetchUrl,

@@ -16,6 +16,7 @@ import { reviewToken } from './review-token.ts'
 import type { OperatorSettings } from './settings.ts'
 
 const leaseName = 'hansa-operator'
+const electionLimits = { requestsPerSecond: 5, burst: 20 }
 
 /**
  * Starts the operator: every replica issues certificates, the elected one runs the controllers. Resolves when all is running;
@@ -43,6 +44,8 @@ export async function startOperator(
     host: settings.KUBERNETES_SERVICE_HOST,
     port: settings.KUBERNETES_SERVICE_PORT,
   })
+  // Of its own: renewals of the lease must not queue behind the calls of controllers that have much to do.
+  const electionClient = createClient({ cluster, userAgent: 'hansa-operator-election', limits: electionLimits })
   const client = createClient({
     cluster,
     userAgent: 'hansa-operator',
@@ -52,8 +55,8 @@ export async function startOperator(
     },
   })
 
+  const secretDeps = { client, namespace, trustDomain, log, signal }
   const authority = await untilItWorks(log, signal, async () => {
-    const secretDeps = { client, namespace, trustDomain, log, signal }
     const loaded = await authorityFromSecret(secretDeps)
     await publishTrust(secretDeps, loaded)
     return loaded
@@ -71,7 +74,7 @@ export async function startOperator(
   problem = undefined
 
   const elected = runElection(
-    { client, log },
+    { client: electionClient, log },
     {
       namespace,
       name: leaseName,
@@ -80,6 +83,10 @@ export async function startOperator(
     },
     async (leadership) => {
       log.info({ token: leadership.token }, 'leading')
+      // Somebody may have deleted or changed it since this process started.
+      await publishTrust({ ...secretDeps, signal: leadership.signal }, authority).catch((error: unknown) =>
+        log.warn({ error: messageOf(error) }, 'cannot publish the trust bundle'),
+      )
       await runControllers(
         {
           client,
@@ -113,7 +120,7 @@ export async function startOperator(
       stopping.abort()
       await elected.catch(() => undefined)
       await Promise.all([endpoint.close(), identity.close(), probes.close()])
-      await client.close()
+      await Promise.all([client.close(), electionClient.close()])
     },
   }
 }

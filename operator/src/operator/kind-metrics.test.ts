@@ -1,0 +1,53 @@
+import { Registry } from 'prom-client'
+import { expect, test } from 'vitest'
+import { inferenceService, withCondition } from '../../../test/builders/inference-service.ts'
+import { model, verified, withVerdict } from '../../../test/builders/model.ts'
+import type { Live } from '../kube/resource.ts'
+import { countKinds } from './kind-metrics.ts'
+
+// Builders set uid and resourceVersion, as the API server would.
+const live = <T extends { metadata: object }>(object: T) => object as T & Live
+
+function setUp() {
+  const registry = new Registry()
+  const stop = new AbortController()
+  const services = [
+    inferenceService('a', withCondition('Ready', 'True')),
+    inferenceService('b', withCondition('Ready', 'False', 'Unschedulable')),
+    inferenceService('c', withCondition('Ready', 'False', 'Unschedulable')),
+    inferenceService('d'),
+    inferenceService('e', withCondition('Ready', 'False', 'Words of a stranger')),
+  ].map(live)
+  const models = [model('a', verified), model('b', withVerdict('False', 'DigestMismatch'))].map(live)
+  countKinds(registry, { services: { list: () => services }, models: { list: () => models } }, stop.signal)
+  return { registry, stop, services, models }
+}
+
+test('objects are counted by status and reason, and never by name', async () => {
+  const { registry } = setUp()
+  const lines = (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  expect(lines.sort()).toEqual([
+    'hansa_inferenceservices{status="False",reason="Other"} 1',
+    'hansa_inferenceservices{status="False",reason="Unschedulable"} 2',
+    'hansa_inferenceservices{status="True",reason="Ready"} 1',
+    'hansa_inferenceservices{status="Unknown",reason="New"} 1',
+    'hansa_models{status="False",reason="DigestMismatch"} 1',
+    'hansa_models{status="True",reason="Verified"} 1',
+  ])
+})
+
+test('a count that falls to nothing is gone', async () => {
+  const { registry, models } = setUp()
+  await registry.metrics()
+  models.splice(1)
+  expect(await registry.metrics()).not.toContain('DigestMismatch')
+})
+
+test('who leads no more counts nothing, and may lead again', async () => {
+  const { registry, stop, services, models } = setUp()
+  stop.abort()
+  expect(await registry.metrics()).not.toContain('hansa_models')
+  const { signal } = new AbortController()
+  countKinds(registry, { services: { list: () => services }, models: { list: () => models } }, signal)
+  expect(await registry.metrics()).toContain('hansa_models{')
+})

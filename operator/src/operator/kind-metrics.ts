@@ -1,0 +1,70 @@
+import { Gauge, type Registry } from 'prom-client'
+import type { InferenceService } from '../api/inference-service.ts'
+import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
+import type { Model } from '../api/model.ts'
+import { modelReasons } from '../api/model-reasons.ts'
+import type { Condition } from '../api/resource.ts'
+import { conditionOf } from '../kube/conditions.ts'
+import type { Store } from '../kube/store.ts'
+
+type Conditioned = { status?: { conditions?: Condition[] | undefined } }
+
+const serviceReasons = new Set<string>(
+  Object.values(inferenceServiceReasons).flatMap((reasons) => Object.keys(reasons)),
+)
+const statuses = new Set<string>(['True', 'False', 'Unknown'])
+
+/**
+ * Counts objects by the status and the reason of their main condition, for as long as the signal lasts: as many series as there
+ * are reasons, however many objects there are. Objects that were not looked at yet count as `Unknown` and `New`.
+ */
+export function countKinds(
+  registry: Registry,
+  stores: { services: Pick<Store<InferenceService>, 'list'>; models: Pick<Store<Model>, 'list'> },
+  signal: AbortSignal,
+): void {
+  const names = ['hansa_inferenceservices', 'hansa_models'] as const
+  const gauge = (name: (typeof names)[number], help: string, count: () => Map<string, number>) => {
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames: ['status', 'reason'],
+        registers: [],
+        collect() {
+          this.reset()
+          for (const [key, value] of count()) {
+            const [status = '', reason = ''] = key.split('/')
+            this.set({ status, reason }, value)
+          }
+        },
+      }),
+    )
+  }
+  gauge('hansa_inferenceservices', 'InferenceServices by status and reason of the condition Ready.', () =>
+    tally(stores.services.list(), 'Ready', serviceReasons),
+  )
+  gauge('hansa_models', 'Models by status and reason of the condition Verified.', () =>
+    tally(stores.models.list(), 'Verified', new Set(modelReasons)),
+  )
+  // Only the leader knows; what it knew must not stay when it leads no more.
+  const remove = () => {
+    for (const name of names) registry.removeSingleMetric(name)
+  }
+  signal.addEventListener('abort', remove, { once: true })
+}
+
+function tally(objects: readonly Conditioned[], type: string, reasons: ReadonlySet<string>): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { status } of objects) {
+    const condition = conditionOf(status?.conditions, type)
+    const key = condition === undefined ? 'Unknown/New' : keyOf(condition, reasons)
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return counts
+}
+
+/** Who may write a status may write anything into it; labels hold only what the catalogue has. */
+function keyOf({ status, reason }: Condition, reasons: ReadonlySet<string>): string {
+  return `${statuses.has(status) ? status : 'Unknown'}/${reasons.has(reason) ? reason : 'Other'}`
+}
