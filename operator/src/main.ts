@@ -9,7 +9,7 @@ const help = `usage: main.ts operator | gateway
 operator   controllers and certificate authority
 gateway    user traffic
 
-Settings are environment variables; docs/architecture.md lists them.`
+Settings are environment variables; docs/settings.md lists them.`
 
 const [name] = process.argv.slice(2)
 

@@ -13,7 +13,7 @@ pull     puts the files of one Model into a worker's folder, checked
 verify   checks a Model on a PersistentVolumeClaim
 serve    runs one model on ONNX Runtime behind the Open Inference Protocol
 
-Settings are environment variables; docs/architecture.md lists them.`
+Settings are environment variables; docs/settings.md lists them.`
 
 type Running = { close(): Promise<void> }
 type Start = (log: Logger, registry: Registry, signal: AbortSignal) => Promise<Running | number>

@@ -3,6 +3,8 @@ export type WorkerSettings = {
   workerImage: string
   imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   imagePullSecrets: readonly string[]
+  /** Operator domains that models on a claim may use beside the usual ones. */
+  allowedDomains: readonly string[]
   /** Namespace of operator, gateway and fetch. */
   systemNamespace: string
   trustDomain: string

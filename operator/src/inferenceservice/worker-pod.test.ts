@@ -10,6 +10,7 @@ const settings: WorkerSettings = {
   workerImage: 'worker:1',
   imagePullPolicy: 'IfNotPresent',
   imagePullSecrets: [],
+  allowedDomains: [],
   systemNamespace: 'hansa-system',
   trustDomain: 'td',
   caPem: 'CA',

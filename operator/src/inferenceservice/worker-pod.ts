@@ -70,14 +70,20 @@ export function sourceVolume(claimName: string): Volume {
   return { name: 'source', persistentVolumeClaim: { claimName, readOnly: true } }
 }
 
-/** Mount and environment that let a container read a model's files on a claim. */
-export function sourceAccess(path: string): {
+/** Mount and environment that let a container read and check a model's files on a claim. */
+export function sourceAccess(
+  path: string,
+  allowedDomains: readonly string[],
+): {
   mount: { name: string; mountPath: string; readOnly: boolean }
-  env: EnvVar
+  env: EnvVar[]
 } {
   return {
     mount: { name: 'source', mountPath: sourceDir, readOnly: true },
-    env: { name: 'HANSA_SOURCE_DIR', value: path === '' ? sourceDir : `${sourceDir}/${path}` },
+    env: [
+      { name: 'HANSA_SOURCE_DIR', value: path === '' ? sourceDir : `${sourceDir}/${path}` },
+      ...(allowedDomains.length > 0 ? [{ name: 'HANSA_ALLOWED_DOMAINS', value: allowedDomains.join(',') }] : []),
+    ],
   }
 }
 
@@ -94,7 +100,7 @@ export function workerModel(model: Model): WorkerModel {
 
 function pull(service: InferenceService, model: Model, settings: WorkerSettings): Container {
   const { pvc } = model.spec.source
-  const source = pvc === undefined ? undefined : sourceAccess(pvc.path)
+  const source = pvc === undefined ? undefined : sourceAccess(pvc.path, settings.allowedDomains)
   return {
     ...common(settings),
     name: 'pull',
@@ -105,7 +111,7 @@ function pull(service: InferenceService, model: Model, settings: WorkerSettings)
       { name: 'HANSA_FETCH_URI', value: spiffe(settings.trustDomain, settings.systemNamespace, 'hansa-fetch') },
       ...(model.spec.entrypoint === undefined ? [] : [{ name: 'HANSA_ENTRYPOINT', value: model.spec.entrypoint }]),
       { name: 'HANSA_PULL_TIMEOUT_SECONDS', value: String(service.spec.timeouts.loadSeconds) },
-      ...(source === undefined ? [] : [source.env]),
+      ...(source?.env ?? []),
     ],
     resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { cpu: '1', memory: '1Gi' } },
     volumeMounts: [

@@ -64,7 +64,7 @@ function setUp(built: Model, options: { known?: FetchState; unreachable?: string
       close: async () => undefined,
     },
     clock: createManualClock(),
-    settings: { workerImage: 'worker:1', imagePullPolicy: 'Never' as const, imagePullSecrets: [] },
+    settings: { workerImage: 'worker:1', imagePullPolicy: 'Never' as const, imagePullSecrets: [], allowedDomains: [] },
     models: models.store,
     jobs: jobs.store,
     pods: pods.store,

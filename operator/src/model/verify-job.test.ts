@@ -7,6 +7,7 @@ const settings = {
   workerImage: 'registry.example/worker:1',
   imagePullPolicy: 'IfNotPresent',
   imagePullSecrets: [],
+  allowedDomains: [],
 } as const
 
 const onClaim = (...changes: ((built: Model) => void)[]) =>
@@ -28,6 +29,14 @@ test('the claim is mounted read-only, and the pod has no token and no rights', (
 
 test('the same model and image give the same Job', () => {
   expect(verifyJob(onClaim(), settings)).toEqual(verifyJob(onClaim(), settings))
+})
+
+test('domains that the cluster admin allows for fetch are allowed on a claim, too', () => {
+  const { spec } = verifyJob(onClaim(), { ...settings, allowedDomains: ['com.example', 'org.example'] })
+  expect(spec?.template?.spec?.containers?.[0]?.env).toContainEqual({
+    name: 'HANSA_ALLOWED_DOMAINS',
+    value: 'com.example,org.example',
+  })
 })
 
 test('another image, and another model of the same name, are another Job: pod templates cannot be changed', () => {

@@ -12,6 +12,7 @@ export type VerifySettings = {
   workerImage: string
   imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   imagePullSecrets: readonly string[]
+  allowedDomains: readonly string[]
 }
 
 // A Job that ended goes after this; where it failed the files are then checked once more, so that a repaired claim is noticed.
@@ -69,7 +70,7 @@ function podTemplate(
   pvc: NonNullable<Model['spec']['source']['pvc']>,
   labels: Record<string, string>,
 ): PodTemplate {
-  const { mount, env } = sourceAccess(pvc.path)
+  const { mount, env } = sourceAccess(pvc.path, settings.allowedDomains)
   const { entrypoint } = model.spec
   return {
     metadata: { labels },
@@ -94,7 +95,7 @@ function podTemplate(
             ...(entrypoint === undefined ? [] : [{ name: 'HANSA_ENTRYPOINT', value: entrypoint }]),
             { name: 'HANSA_TERMINATION_LOG', value: '/dev/termination-log' },
             { name: 'TMPDIR', value: '/tmp' },
-            env,
+            ...env,
           ],
           resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { cpu: '1', memory: '1Gi' } },
           volumeMounts: [mount, { name: 'tmp', mountPath: '/tmp' }],

@@ -30,6 +30,8 @@ export const operatorSettings = z.object({
   HANSA_SERVICE_ACCOUNT_DIR: z.string().default('/var/run/secrets/kubernetes.io/serviceaccount'),
   KUBERNETES_SERVICE_HOST: z.string().min(1),
   KUBERNETES_SERVICE_PORT: z.string().min(1),
+  /** Operator domains that models on a claim may use, as for fetch. */
+  HANSA_ALLOWED_DOMAINS: list,
   HANSA_CA_PORT: count(9443, 65_535),
   HANSA_PROBES_PORT: count(8081, 65_535),
   HANSA_API_REQUESTS_PER_SECOND: count(100, 1000),

@@ -99,6 +99,7 @@ export async function startOperator(
             workerImage: settings.HANSA_WORKER_IMAGE,
             imagePullPolicy: settings.HANSA_WORKER_IMAGE_PULL_POLICY,
             imagePullSecrets: settings.HANSA_WORKER_IMAGE_PULL_SECRETS,
+            allowedDomains: settings.HANSA_ALLOWED_DOMAINS,
             systemNamespace: namespace,
             trustDomain,
             caPem: authority.caPem,

@@ -20,6 +20,6 @@ export function parseEnv<Schema extends z.ZodObject>(
   })
   throw new HansaError('SettingsInvalid', `wrong settings:\n  ${lines.join('\n  ')}`, {
     retry: 'never',
-    hint: 'set these environment variables; docs/install.md lists them',
+    hint: 'set these environment variables; docs/settings.md lists them',
   })
 }
