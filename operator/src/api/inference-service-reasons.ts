@@ -81,6 +81,13 @@ export const inferenceServiceReasons = {
       meaning: 'A ResourceQuota or LimitRange of the namespace refuses a worker pod.',
       remedy: 'Lower `spec.resources` or the number of workers, or ask the cluster admin for more quota.',
     },
+    AdmissionRefused: {
+      status: 'False',
+      meaning:
+        "The API server refuses what the service needs, such as its Deployment; the message holds the server's words.",
+      remedy:
+        'Ask the cluster admin about admission policies and object quotas of the namespace; it is tried again by itself.',
+    },
     DeadlineExceeded: {
       status: 'False',
       meaning: 'Workers did not become ready within `spec.timeouts.loadSeconds`.',

@@ -1,6 +1,7 @@
 import type { InferenceService } from '../api/inference-service.ts'
 import type { Model } from '../api/model.ts'
 import { apiVersion } from '../api/resource.ts'
+import { isRefused, type KubeApiError } from '../kube/api-error.ts'
 import type { Applier } from '../kube/apply-if-changed.ts'
 import {
   type Deployment,
@@ -27,7 +28,7 @@ import { revisionOf } from './revision.ts'
 import type { WorkerSettings } from './settings.ts'
 import { summarise } from './summarise.ts'
 import { workerPod } from './worker-pod.ts'
-import { troubleOf } from './workers.ts'
+import { refusedTrouble, troubleOf } from './workers.ts'
 
 export type InferenceServiceDeps = {
   client: KubeClient
@@ -61,9 +62,17 @@ export async function reconcileInferenceService(
   const deployments = deps.deployments.byIndex('service', key)
   const decided = plan({ service, latest: latestRevision(service, model, deps.settings), deployments })
 
-  await applyChildren(service, decided, deployments, deps, signal)
-  await removeOld(decided, deps, signal)
-  await writeStatus(service, model, decided, deployments, deps, signal)
+  let refusal: KubeApiError | undefined
+  try {
+    await applyChildren(service, decided, deployments, deps, signal)
+    await removeOld(decided, deps, signal)
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    refusal = error
+  }
+  await writeStatus(service, model, decided, deployments, refusal, deps, signal)
+  // Said, and yet to be tried again: a policy or quota may change without an event.
+  if (refusal !== undefined) throw refusal
   return {}
 }
 
@@ -107,6 +116,7 @@ async function writeStatus(
   model: ModelState,
   decided: Plan,
   deployments: readonly Live<Deployment>[],
+  refusal: KubeApiError | undefined,
   deps: InferenceServiceDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -123,7 +133,7 @@ async function writeStatus(
       model,
       plan: decided,
       deployments,
-      trouble: troubleOf(deployment, pods),
+      trouble: refusal === undefined ? troubleOf(deployment, pods) : refusedTrouble(refusal),
       gatewayUrl: deps.settings.gatewayUrl,
     },
     new Date(deps.clock.now()),

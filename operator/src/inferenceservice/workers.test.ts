@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ContainerState, ContainerStatus, NativeCondition, Pod } from '../kube/pod-types.ts'
-import { reportOf, troubleOf } from './workers.ts'
+import { refusedTrouble, reportOf, troubleOf } from './workers.ts'
 
 function pod(
   statuses: { pull?: ContainerState; serve?: ContainerState; last?: ContainerState },
@@ -90,6 +90,13 @@ test.each([
   ],
 ] as const)('%s is told from the pod', (reason, given) => {
   expect(troubleOf(undefined, [given])?.reason).toBe(reason)
+})
+
+test.each([
+  ['QuotaExceeded', 'exceeded quota: compute, requested: count/deployments.apps=1'],
+  ['AdmissionRefused', 'admission webhook "policy.example" denied the request'],
+])('%s is told from the words of the API server', (reason, words) => {
+  expect(refusedTrouble(new Error(words))).toMatchObject({ reason, message: expect.stringContaining(words) })
 })
 
 test('text that is no report is not taken for one', () => {

@@ -35,6 +35,12 @@ export function troubleOf(deployment: Deployment | undefined, pods: readonly Pod
   return quota(deployment) ?? unschedulable(pods) ?? deadline(deployment)
 }
 
+/** What it means for the workers that the API server refuses one of the service's objects. */
+export function refusedTrouble({ message }: Error): Trouble {
+  const reason = /exceeded quota|LimitRange/i.test(message) ? 'QuotaExceeded' : 'AdmissionRefused'
+  return { reason, message: `the API server refuses an object of the service: ${message}` }
+}
+
 export function isReady(pod: Pod): boolean {
   return pod.metadata.deletionTimestamp === undefined && isTrue(pod.status?.conditions, 'Ready')
 }

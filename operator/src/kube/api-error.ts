@@ -50,6 +50,11 @@ export function isAlreadyExists(thrown: unknown): boolean {
   return thrown instanceof KubeApiError && thrown.status === 409 && thrown.reason === 'AlreadyExists'
 }
 
+/** The API server understood the write and will not have it as it is: admission, quota, rights. */
+export function isRefused(thrown: unknown): thrown is KubeApiError {
+  return thrown instanceof KubeApiError && (thrown.status === 403 || thrown.status === 422 || thrown.status === 400)
+}
+
 /** The resource version is gone: list anew. Comes as an HTTP status and inside a watch. */
 export function isExpired(thrown: unknown): boolean {
   return thrown instanceof KubeApiError && (thrown.status === 410 || thrown.reason === 'Expired')

@@ -1,0 +1,260 @@
+import { isDeepStrictEqual } from 'node:util'
+import { expect, test } from 'vitest'
+import {
+  inferenceService,
+  suspended,
+  withExternalReplicas,
+  withReplicas,
+} from '../../../test/builders/inference-service.ts'
+import { model, verified } from '../../../test/builders/model.ts'
+import type { InferenceService, InferenceServiceStatus } from '../api/inference-service.ts'
+import type { Model } from '../api/model.ts'
+import type { KubeObject } from '../api/resource.ts'
+import { KubeApiError } from '../kube/api-error.ts'
+import type { Applier } from '../kube/apply-if-changed.ts'
+import type { Deployment, NetworkPolicy, ServiceAccount } from '../kube/builtin.ts'
+import type { KubeClient } from '../kube/client-types.ts'
+import { createManualClock } from '../kube/manual-clock.ts'
+import type { Pod } from '../kube/pod-types.ts'
+import type { Live } from '../kube/resource.ts'
+import { createStore } from '../kube/store.ts'
+import { createLogger } from '../process/log.ts'
+import { reconcileInferenceService } from './controller.ts'
+import { serviceLabel } from './names.ts'
+
+const { signal } = new AbortController()
+const context = { signal, log: createLogger('test', 'silent') }
+const never = (thrown: unknown) => {
+  throw thrown
+}
+const ofService = ({ metadata }: KubeObject) => [`${metadata.namespace}/${metadata.labels?.[serviceLabel]}`]
+
+/** A cluster in memory: what is applied is there at once, and Deployments get ready workers when `workersStart` says. */
+function setUp(service: InferenceService, models: Model[] = [model('chat-v1', verified), model('chat-v2', verified)]) {
+  const services = createStore<InferenceService, 'model'>({ model: () => [] }, never)
+  const modelStore = createStore<Model>({}, never)
+  const accounts = createStore<ServiceAccount>({}, never)
+  const policies = createStore<NetworkPolicy>({}, never)
+  const deployments = createStore<Deployment, 'service'>({ service: ofService }, never)
+  const pods = createStore<Pod, 'service'>({ service: ofService }, never)
+  // Builders set uid and resourceVersion, as the API server would.
+  services.writer.put(service as Live<InferenceService>)
+  for (const each of models) modelStore.writer.put(each as Live<Model>)
+  const writes: string[] = []
+  const events: string[] = []
+  const faults: { refuse?: KubeApiError | undefined } = {}
+  const stores: Record<string, { writer: { put(object: never): void } }> = {
+    ServiceAccount: accounts,
+    NetworkPolicy: policies,
+    Deployment: deployments,
+  }
+  // In place of server-side apply: an object is as it was applied, and its status stays. The generics cannot be kept in a fake.
+  const applier = {
+    apply: async (_: unknown, desired: Deployment, live: Deployment | undefined) => {
+      if (live !== undefined && isDeepStrictEqual(live.spec, desired.spec)) return live
+      if (faults.refuse !== undefined) throw faults.refuse
+      writes.push(`${desired.kind} ${desired.metadata.name}`)
+      const generation = (live?.metadata.generation ?? 0) + 1
+      const made = { ...live, ...desired, metadata: { ...desired.metadata, uid: desired.metadata.name, generation } }
+      stores[desired.kind]?.writer.put(made as never)
+      return made
+    },
+    applyStatus: async (_: unknown, desired: { status: InferenceServiceStatus }, live: Live<InferenceService>) => {
+      if (isDeepStrictEqual(desired.status, live.status)) return live
+      writes.push('status')
+      const made = { ...live, status: desired.status }
+      services.writer.put(made)
+      return made
+    },
+  } as unknown as Applier
+  // The controller calls no other method.
+  const client = {
+    delete: async (_: unknown, ref: { namespace: string; name: string }, { uid }: { uid?: string }) => {
+      writes.push(`delete ${ref.name}`)
+      expect(uid).toBe(ref.name)
+      deployments.writer.remove(ref)
+      return true
+    },
+  } as unknown as KubeClient
+  const deps = {
+    client,
+    applier,
+    events: {
+      record: (_: object, event: { reason: string }) => events.push(event.reason),
+      close: async () => undefined,
+    },
+    clock: createManualClock(),
+    settings: {
+      workerImage: 'worker:1',
+      imagePullPolicy: 'Never' as const,
+      imagePullSecrets: [],
+      allowedDomains: [],
+      systemNamespace: 'hansa',
+      trustDomain: 'owner.example',
+      caPem: 'ca',
+      caUrl: 'https://ca',
+      fetchUrl: 'https://fetch',
+      gatewayUrl: 'https://gw',
+    },
+    services: services.store,
+    models: modelStore.store,
+    accounts: accounts.store,
+    policies: policies.store,
+    deployments: deployments.store,
+    pods: pods.store,
+  }
+  const ref = { namespace: 'default', name: service.metadata.name }
+  const run = () => reconcileInferenceService(`default/${ref.name}`, context, deps)
+  return {
+    writes,
+    events,
+    faults,
+    run,
+    /** Reconciles until nothing is written any more; fails when that takes too long. */
+    async settle() {
+      for (let turn = 0; turn < 10; turn++) {
+        const before = writes.length
+        await run()
+        if (writes.length === before) return
+      }
+      throw new Error(`never settles: ${writes.join(', ')}`)
+    },
+    workersStart() {
+      for (const each of deployments.store.list()) {
+        const { replicas = 0 } = each.spec
+        const status = { observedGeneration: each.metadata.generation ?? 1, replicas, readyReplicas: replicas }
+        deployments.writer.put({ ...each, status })
+      }
+    },
+    change: (spec: Partial<InferenceService['spec']>) => {
+      const now = services.store.get(ref) ?? never('gone')
+      services.writer.put({ ...now, spec: { ...now.spec, ...spec } })
+    },
+    status: () => services.store.get(ref)?.status ?? {},
+    ready: () => {
+      const condition = services.store.get(ref)?.status?.conditions?.find(({ type }) => type === 'Ready')
+      return `${condition?.status} ${condition?.reason}`
+    },
+    deployments: () => deployments.store.list().map(({ metadata, spec }) => [metadata.name, spec.replicas]),
+    remove: () => services.writer.remove(ref),
+  }
+}
+
+test('a new service gets its children, and is ready once its workers are; then nothing is written any more', async () => {
+  const it = setUp(inferenceService('chat', withReplicas(2)))
+  await it.settle()
+  expect(it.writes.map((write) => write.split(' ')[0])).toEqual([
+    'ServiceAccount',
+    'NetworkPolicy',
+    'Deployment',
+    'status',
+  ])
+  expect(it.ready()).toBe('False Progressing')
+  it.workersStart()
+  await it.settle()
+  expect(it.ready()).toBe('True Ready')
+  expect(it.status()).toMatchObject({ readyReplicas: 2, url: 'https://gw/default/chat' })
+  expect(it.events).toEqual(['Progressing', 'Ready'])
+  const before = it.writes.length
+  for (let turn = 0; turn < 5; turn++) await it.run()
+  expect(it.writes).toHaveLength(before)
+})
+
+test('a rollout moves requests before it removes the old workers', async () => {
+  const it = setUp(inferenceService('chat'))
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  const { revision: old } = it.status()
+  it.change({ modelRef: { name: 'chat-v2' } })
+  await it.settle()
+  expect(it.status().revision).toBe(old)
+  expect(it.deployments()).toHaveLength(2)
+  it.workersStart()
+  it.writes.length = 0
+  await it.settle()
+  expect(it.writes.slice(0, 2)).toEqual(['status', `delete chat-${old}`])
+  expect(it.status().revision).not.toBe(old)
+  expect(it.deployments()).toHaveLength(1)
+})
+
+test('a service that goes back to its old version in the middle of a rollout drops the new one', async () => {
+  const it = setUp(inferenceService('chat'))
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  const before = it.deployments()
+  it.change({ modelRef: { name: 'chat-v2' } })
+  await it.settle()
+  it.change({ modelRef: { name: 'chat-v1' } })
+  await it.settle()
+  expect(it.deployments()).toEqual(before)
+  expect(it.ready()).toBe('True Ready')
+})
+
+test('suspended, a service has no workers; resumed, it has them again', async () => {
+  const it = setUp(inferenceService('chat', suspended))
+  await it.settle()
+  expect(it.writes).toEqual(['status'])
+  expect(it.ready()).toBe('False Suspended')
+  it.change({ suspend: false })
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  expect(it.ready()).toBe('True Ready')
+  it.change({ suspend: true })
+  await it.settle()
+  expect(it.deployments()).toEqual([])
+  expect(it.status().traffic).toEqual([])
+})
+
+test('in mode External the Deployment follows spec.replicas', async () => {
+  const it = setUp(inferenceService('chat', withExternalReplicas(3)))
+  await it.settle()
+  expect(it.deployments()[0]?.[1]).toBe(3)
+  it.change({ replicas: 0 })
+  await it.settle()
+  expect(it.deployments()[0]?.[1]).toBe(0)
+  expect(it.status()).toMatchObject({ traffic: [] })
+})
+
+test('a Model of the same name that is not verified yet leaves the workers of the old one running', async () => {
+  const it = setUp(inferenceService('chat'), [model('chat-v1', verified)])
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  const [before] = it.deployments()
+  it.change({ modelRef: { name: 'missing' } })
+  await it.settle()
+  expect(it.ready()).toBe('False ModelNotFound')
+  expect(it.deployments()).toEqual([before])
+  expect(it.status().traffic).toHaveLength(1)
+})
+
+test('what the API server refuses is in the status, and is tried again', async () => {
+  const it = setUp(inferenceService('chat'))
+  it.faults.refuse = new KubeApiError({ status: 403, reason: 'Forbidden', message: 'exceeded quota: objects' })
+  await expect(it.run()).rejects.toThrow('exceeded quota')
+  expect(it.ready()).toBe('False QuotaExceeded')
+  await expect(it.run()).rejects.toThrow('exceeded quota')
+  expect(it.writes).toEqual(['status'])
+  it.faults.refuse = undefined
+  await it.settle()
+  expect(it.ready()).toBe('False Progressing')
+})
+
+test('other errors are not for the status', async () => {
+  const it = setUp(inferenceService('chat'))
+  it.faults.refuse = new KubeApiError({ status: 500, reason: 'InternalError', message: 'etcd' })
+  await expect(it.run()).rejects.toThrow('etcd')
+  expect(it.writes).toEqual([])
+})
+
+test('of a service that is gone nothing is written', async () => {
+  const it = setUp(inferenceService('chat'))
+  await it.settle()
+  it.remove()
+  it.writes.length = 0
+  await it.run()
+  expect(it.writes).toEqual([])
+})
