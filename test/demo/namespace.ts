@@ -1,0 +1,2 @@
+/** Where examples/digits.yaml puts everything. */
+export const namespace = 'digits'
