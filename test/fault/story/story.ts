@@ -7,7 +7,7 @@ import { eventually } from '../../demo/wait.ts'
 
 const limitSeconds = 120
 
-/** The demo's story in a namespace of its own: serve, roll out a new version, refuse a hostile model, go back, suspend. */
+/** The demo's story in a namespace of its own: serve, roll out a new version, refuse a hostile model, go back. */
 export async function tellStory(cluster: Cluster, namespace: string): Promise<void> {
   await apply(cluster, namespace, 'digits.yaml')
   await patch(cluster, namespace, { scaling: { minReplicas: 1, maxReplicas: 1 } })
