@@ -80,7 +80,7 @@ function setUp(service: InferenceService, models: Model[] = [model('chat-v1', ve
     client,
     applier,
     events: {
-      record: (_: object, event: { reason: string }) => events.push(event.reason),
+      record: (_: object, event: { type: string; reason: string }) => events.push(`${event.type} ${event.reason}`),
       close: async () => undefined,
     },
     clock: createManualClock(),
@@ -137,6 +137,8 @@ function setUp(service: InferenceService, models: Model[] = [model('chat-v1', ve
     },
     deployments: () => deployments.store.list().map(({ metadata, spec }) => [metadata.name, spec.replicas]),
     remove: () => services.writer.remove(ref),
+    removePolicy: (name: string) => policies.writer.remove({ ...ref, name }),
+    removeModel: (name: string) => modelStore.writer.remove({ ...ref, name }),
   }
 }
 
@@ -154,7 +156,7 @@ test('a new service gets its children, and is ready once its workers are; then n
   await it.settle()
   expect(it.ready()).toBe('True Ready')
   expect(it.status()).toMatchObject({ readyReplicas: 2, url: 'https://gw/default/chat' })
-  expect(it.events).toEqual(['Progressing', 'Ready'])
+  expect(it.events).toEqual(['Normal Progressing', 'Normal Ready'])
   const before = it.writes.length
   for (let turn = 0; turn < 5; turn++) await it.run()
   expect(it.writes).toHaveLength(before)
@@ -197,6 +199,7 @@ test('suspended, a service has no workers; resumed, it has them again', async ()
   await it.settle()
   expect(it.writes).toEqual(['status'])
   expect(it.ready()).toBe('False Suspended')
+  expect(it.events).toEqual(['Normal Suspended'])
   it.change({ suspend: false })
   await it.settle()
   it.workersStart()
@@ -229,6 +232,26 @@ test('a Model of the same name that is not verified yet leaves the workers of th
   expect(it.ready()).toBe('False ModelNotFound')
   expect(it.deployments()).toEqual([before])
   expect(it.status().traffic).toHaveLength(1)
+})
+
+test('workers whose Model is gone keep their NetworkPolicy, also where somebody deletes it', async () => {
+  const it = setUp(inferenceService('chat'))
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  it.removeModel('chat-v1')
+  await it.settle()
+  expect(it.events.at(-1)).toBe('Warning ModelNotFound')
+  it.writes.length = 0
+  it.removePolicy('chat-worker')
+  await it.settle()
+  expect(it.writes).toEqual(['NetworkPolicy chat-worker'])
+  it.change({ suspend: true })
+  await it.settle()
+  it.removePolicy('chat-worker')
+  it.writes.length = 0
+  await it.settle()
+  expect(it.writes).toEqual([])
 })
 
 test('what the API server refuses is in the status, and is tried again', async () => {

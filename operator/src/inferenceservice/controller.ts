@@ -1,4 +1,5 @@
 import type { InferenceService } from '../api/inference-service.ts'
+import type { InferenceServiceReason } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
 import { apiVersion } from '../api/resource.ts'
 import { isRefused, type KubeApiError } from '../kube/api-error.ts'
@@ -89,12 +90,14 @@ async function applyChildren(
   deps: InferenceServiceDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  if (decided.latest === undefined) return
+  // Workers that stay while their model cannot be judged are guarded as before.
+  if (decided.latest === undefined && deployments.length === decided.remove.length) return
   const { applier, settings } = deps
   const child = { namespace: service.metadata.namespace ?? '', name: workerServiceAccount(service.metadata.name) }
   await applier.apply(serviceAccounts, workerAccount(service), deps.accounts.get(child), { signal })
   const policy = workerNetworkPolicy(service, settings.systemNamespace)
   await applier.apply(networkPolicies, policy, deps.policies.get(child), { signal })
+  if (decided.latest === undefined) return
   const { revision, template, replicas } = decided.latest
   const live = deployments.find(({ metadata }) => metadata.labels?.[revisionLabel] === revision)
   await applier.apply(deploymentResource, workerDeployment(service, revision, template, replicas), live, { signal })
@@ -148,14 +151,21 @@ async function writeStatus(
   if (written !== service) announce(service, status, deps.events)
 }
 
+// Not ready, and nobody has to do anything: it comes by itself, or was asked for.
+const expected: ReadonlySet<string> = new Set<InferenceServiceReason>([
+  'Progressing',
+  'ModelNotReady',
+  'Suspended',
+  'ScaledToZero',
+])
+
 /** An event for each change of `Ready`, in the condition's own words. */
 function announce(service: InferenceService, status: InferenceService['status'], events: EventRecorder): void {
   const before = conditionOf(service.status?.conditions, 'Ready')
   const after = conditionOf(status?.conditions, 'Ready')
   if (after === undefined || (before?.status === after.status && before.reason === after.reason)) return
-  const waiting = after.reason === 'Progressing' || after.reason === 'ModelNotReady'
   events.record(service, {
-    type: after.status === 'True' || waiting ? 'Normal' : 'Warning',
+    type: after.status === 'True' || expected.has(after.reason) ? 'Normal' : 'Warning',
     reason: after.reason,
     action: 'Reconcile',
     note: after.message,
