@@ -7,6 +7,7 @@ import type { Logger } from '../process/log.ts'
 import { createAccessLogger } from './access-log.ts'
 import { serveGateway } from './serve-gateway.ts'
 import type { GatewaySettings } from './settings.ts'
+import { tuneCollector } from './tune-collector.ts'
 
 /**
  * Starts the gateway of a pod: gets its certificate and its view of the API server, then serves. A restart with operator and API
@@ -17,6 +18,7 @@ export async function startGateway(
   deps: { log: Logger; registry: Registry; signal?: AbortSignal },
 ): Promise<{ url: string; close(): Promise<void> }> {
   const { log, registry } = deps
+  tuneCollector()
   // Renewal must go on while requests drain, so the process's signal ends only the wait for the first certificate.
   const stopping = new AbortController()
   const starting = deps.signal === undefined ? stopping.signal : AbortSignal.any([stopping.signal, deps.signal])

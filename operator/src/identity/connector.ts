@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import type { Identity } from './identity.ts'
 import { clientTls } from './tls.ts'
@@ -14,14 +15,12 @@ export function identityConnector(
   const timeout = options.timeoutMilliseconds ?? 5_000
   // undici's own 16 KiB make a large body stop and go at every TLS record.
   const flow = { highWaterMark: options.highWaterMarkBytes ?? 16_384 }
-  const build = () =>
-    buildConnector({
-      ...clientTls(identity, expectedUri),
-      ...flow,
-      allowH2: false,
-      maxCachedSessions: 0,
-      timeout,
-    })
+  const build = () => {
+    const tls = clientTls(identity, expectedUri)
+    // Parsed once for each certificate; else every new connection would parse key, certificate and authorities again.
+    const secureContext = createSecureContext(tls)
+    return buildConnector({ ...tls, ...flow, secureContext, allowH2: false, maxCachedSessions: 0, timeout })
+  }
   let certPem = identity.current().certPem
   let connect = build()
   return (target, callback) => {

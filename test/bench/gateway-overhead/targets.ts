@@ -1,14 +1,14 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
-import { access, mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { access, mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { createAuthority } from '@hansa/operator/identity/authority.ts'
 import { issueCredentials } from '@hansa/operator/identity/memory-identity.ts'
 import { storeCredentials } from '@hansa/operator/identity/stored-credentials.ts'
 import { spiffe } from '@hansa/operator/identity/tls.ts'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { startTethered, type TetheredProcess } from '../../cluster/tethered-process.ts'
 import type { LoadCommand, LoadResult } from './load.ts'
 
 export type Target = {
@@ -33,67 +33,91 @@ const workerAddress = '127.0.0.2'
 const here = import.meta.dirname
 const nginxBinary = '/usr/sbin/nginx'
 
-/** Starts the worker stand-in, the three proxies and the load generator, each as a process of its own. */
+/** Starts the worker stand-in, the three proxies and the load generator, each as a process of its own that dies with this one. */
 export async function startTargets(dir: string): Promise<Targets> {
   await access(nginxBinary).catch(() => {
     throw new Error(
       'nginx is missing; install it with: apt-get install nginx-light (Debian, Ubuntu), then run this again',
     )
   })
-  const children: ChildProcess[] = []
   const [workerPort, minimalPort, nginxPort, gatewayPort, probesPort, nowhere] = await freePorts(6)
   const token = await prepareFiles(dir)
-  const path = `/${namespace}/${service}/v2/models/${service}/infer`
   const workerUrl = `https://${workerAddress}:${workerPort}`
+  await writeNginxConfig(dir, nginxPort, workerUrl)
+  const running: TetheredProcess[] = []
+  let load: ChildProcess | undefined
+
+  async function start(
+    name: string,
+    command: string,
+    args: string[],
+    env: Record<string, string>,
+    at: [string, number],
+  ) {
+    const output = await open(`${dir}/${name}.log`, 'w')
+    const started = startTethered({
+      command,
+      args,
+      cwd: dir,
+      env: { PATH: process.env.PATH ?? '', ...env },
+      stdout: output.fd,
+      stderr: output.fd,
+    })
+    running.push(started)
+    await output.close()
+    const until = performance.now() + 20_000
+    while (!(await accepts(...at))) {
+      if (performance.now() > until || started.exit !== undefined) {
+        throw new Error(`${name} did not start: ${(await readFile(`${dir}/${name}.log`, 'utf8')).slice(-500)}`)
+      }
+      await new Promise((again) => setTimeout(again, 50))
+    }
+    return started.pid
+  }
 
   async function stop(): Promise<void> {
+    load?.kill('SIGKILL')
     await Promise.all(
-      children.map(async (child) => {
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const exited = once(child, 'exit')
-        child.kill('SIGTERM')
-        const overdue = setTimeout(() => child.kill('SIGKILL'), 3000)
-        await exited
+      running.map(async (each) => {
+        each.signal('SIGTERM')
+        const overdue = setTimeout(() => each.killGroup(), 3000)
+        await each.exited.catch(() => undefined)
         clearTimeout(overdue)
       }),
     )
   }
 
-  async function start(
-    file: string,
-    args: string[],
-    env: Record<string, string> = {},
-    ready = 'ready',
-  ): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [file, ...args], {
-      env: { PATH: process.env.PATH ?? '', ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    children.push(child)
-    await untilOutput(child, ready)
-    return child
-  }
-
   try {
-    await start(resolve(here, 'echo-worker.ts'), [dir, workerAddress, `${workerPort}`])
-    const minimal = await start(resolve(here, 'minimal-proxy.ts'), [dir, `${minimalPort}`, workerUrl])
-    const nginx = await startNginx(dir, nginxPort, workerUrl, children)
-    const gateway = await startGatewayProcess(dir, { gatewayPort, probesPort, workerPort, nowhere }, children)
-    const load = fork(resolve(here, 'load.ts'), [dir], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    children.push(load)
-    await once(load, 'message')
+    const node = process.execPath
+    const address = `${workerAddress}`
+    await start('worker', node, [resolve(here, 'echo-worker.ts'), dir, address, `${workerPort}`], {}, [
+      address,
+      workerPort,
+    ])
+    const minimalArgs = [resolve(here, 'minimal-proxy.ts'), dir, `${minimalPort}`, workerUrl]
+    const minimal = await start('minimal', node, minimalArgs, {}, ['127.0.0.1', minimalPort])
+    const nginxArgs = ['-c', `${dir}/nginx.conf`, '-p', `${dir}/nginx`]
+    const nginx = await start('nginx', nginxBinary, nginxArgs, {}, ['127.0.0.1', nginxPort])
+    const env = gatewayEnv(dir, { gatewayPort, probesPort, workerPort, nowhere })
+    const gatewayArgs = [resolve(here, '../../../operator/src/main.ts'), 'gateway']
+    const gateway = await start('gateway', node, gatewayArgs, env, ['127.0.0.1', gatewayPort])
+    const generator = fork(resolve(here, 'load.ts'), [dir], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    load = generator
+    await once(generator, 'message')
     return {
       targets: [
         { name: 'direct', url: workerUrl, pid: undefined, mutualTls: true },
-        { name: 'minimal', url: `https://127.0.0.1:${minimalPort}`, pid: minimal.pid, mutualTls: false },
-        { name: 'nginx', url: `https://127.0.0.1:${nginxPort}`, pid: nginx.pid, mutualTls: false },
-        { name: 'gateway', url: `https://127.0.0.1:${gatewayPort}`, pid: gateway.pid, mutualTls: false },
+        { name: 'minimal', url: `https://127.0.0.1:${minimalPort}`, pid: minimal, mutualTls: false },
+        { name: 'nginx', url: `https://127.0.0.1:${nginxPort}`, pid: nginx, mutualTls: false },
+        { name: 'gateway', url: `https://127.0.0.1:${gatewayPort}`, pid: gateway, mutualTls: false },
       ],
       token,
-      path,
+      path: `/${namespace}/${service}/v2/models/${service}/infer`,
       load: async (command) => {
-        load.send(command)
-        const [result] = await once(load, 'message', { signal: AbortSignal.timeout((command.seconds + 30) * 1000) })
+        generator.send(command)
+        const [result] = await once(generator, 'message', {
+          signal: AbortSignal.timeout((command.seconds + 30) * 1000),
+        })
         // load.ts answers each LoadCommand with one LoadResult.
         return result as LoadResult
       },
@@ -168,50 +192,33 @@ async function prepareFiles(dir: string): Promise<string> {
     .sign(privateKey)
 }
 
-/** The real thing: `main.ts gateway` with its defaults, from its state folder, while the API server cannot be reached. */
-async function startGatewayProcess(
+/** For the real thing, `main.ts gateway` with its defaults, from its state folder, while the API server cannot be reached. */
+function gatewayEnv(
   dir: string,
   ports: { gatewayPort: number; probesPort: number; workerPort: number; nowhere: number },
-  children: ChildProcess[],
-): Promise<ChildProcess> {
-  const main = resolve(here, '../../../operator/src/main.ts')
-  const child = spawn(process.execPath, [main, 'gateway'], {
-    cwd: dir,
-    env: {
-      PATH: process.env.PATH ?? '',
-      POD_NAME: 'gateway-1',
-      POD_NAMESPACE: 'hansa-system',
-      POD_IP: '127.0.0.1',
-      KUBERNETES_SERVICE_HOST: '127.0.0.1',
-      KUBERNETES_SERVICE_PORT: `${ports.nowhere}`,
-      HANSA_SERVICE_ACCOUNT_DIR: `${dir}/account`,
-      HANSA_STATE_DIR: `${dir}/state`,
-      HANSA_TRUST_DOMAIN: trustDomain,
-      HANSA_CA_URL: `https://127.0.0.1:${ports.nowhere}`,
-      HANSA_CA_FILE: `${dir}/ca.pem`,
-      HANSA_CA_TOKEN_FILE: `${dir}/account/token`,
-      HANSA_GATEWAY_DNS_NAMES: '127.0.0.1',
-      HANSA_GATEWAY_PORT: `${ports.gatewayPort}`,
-      HANSA_PROBES_PORT: `${ports.probesPort}`,
-      HANSA_WORKER_PORT: `${ports.workerPort}`,
-      HANSA_LAME_DUCK_SECONDS: '0',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  children.push(child)
-  const log = createWriteStream(`${dir}/gateway.log`)
-  child.stdout?.pipe(log)
-  await untilOutput(child, 'gateway listens')
-  return child
+): Record<string, string> {
+  return {
+    POD_NAME: 'gateway-1',
+    POD_NAMESPACE: 'hansa-system',
+    POD_IP: '127.0.0.1',
+    KUBERNETES_SERVICE_HOST: '127.0.0.1',
+    KUBERNETES_SERVICE_PORT: `${ports.nowhere}`,
+    HANSA_SERVICE_ACCOUNT_DIR: `${dir}/account`,
+    HANSA_STATE_DIR: `${dir}/state`,
+    HANSA_TRUST_DOMAIN: trustDomain,
+    HANSA_CA_URL: `https://127.0.0.1:${ports.nowhere}`,
+    HANSA_CA_FILE: `${dir}/ca.pem`,
+    HANSA_CA_TOKEN_FILE: `${dir}/account/token`,
+    HANSA_GATEWAY_DNS_NAMES: '127.0.0.1',
+    HANSA_GATEWAY_PORT: `${ports.gatewayPort}`,
+    HANSA_PROBES_PORT: `${ports.probesPort}`,
+    HANSA_WORKER_PORT: `${ports.workerPort}`,
+    HANSA_LAME_DUCK_SECONDS: '0',
+  }
 }
 
 // Streaming both ways as we do; its access log is on, as it is after Debian's installation.
-async function startNginx(
-  dir: string,
-  port: number,
-  workerUrl: string,
-  children: ChildProcess[],
-): Promise<ChildProcess> {
+async function writeNginxConfig(dir: string, port: number, workerUrl: string): Promise<void> {
   await mkdir(`${dir}/nginx`)
   await writeFile(
     `${dir}/nginx.conf`,
@@ -253,42 +260,16 @@ http {
 }
 `,
   )
-  const child = spawn(nginxBinary, ['-c', `${dir}/nginx.conf`, '-p', `${dir}/nginx`], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  children.push(child)
-  const until = performance.now() + 5000
-  while (!(await accepts(port))) {
-    if (performance.now() > until || child.exitCode !== null) throw new Error('nginx did not start')
-    await new Promise((again) => setTimeout(again, 50))
-  }
-  return child
 }
 
-async function accepts(port: number): Promise<boolean> {
-  const { connect } = await import('node:net')
+function accepts(address: string, port: number): Promise<boolean> {
   return new Promise((answer) => {
-    const socket = connect(port, '127.0.0.1', () => answer(true))
-    socket.on('error', () => answer(false))
-    socket.on('connect', () => socket.destroy())
-  })
-}
-
-async function untilOutput(child: ChildProcess, words: string): Promise<void> {
-  let seen = ''
-  await new Promise<void>((found, failed) => {
-    const overdue = setTimeout(() => failed(new Error(`no "${words}" within 20 s: ${seen.slice(-500)}`)), 20_000)
-    child.once('exit', (code) => failed(new Error(`ended with ${code}: ${seen.slice(-500)}`)))
-    child.stdout?.on('data', function read(chunk: Buffer) {
-      seen += chunk.toString()
-      if (!seen.includes(words)) return
-      clearTimeout(overdue)
-      child.stdout?.off('data', read)
-      child.removeAllListeners('exit')
-      found()
+    const socket = connect(port, address, () => {
+      socket.destroy()
+      answer(true)
     })
+    socket.on('error', () => answer(false))
   })
-  child.stdout?.resume()
 }
 
 async function freePorts(count: number): Promise<[number, number, number, number, number, number]> {

@@ -234,6 +234,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   #ended = false
   #discarding = false
   #waiting = false
+  #contentLength: number | undefined
   readonly #exchange: Exchange
   readonly #worker: Worker
 
@@ -280,6 +281,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     }
     // An answer before the whole request came: what is left of the request is not worth keeping the connection for.
     if (!request.complete) response.shouldKeepAlive = false
+    this.#contentLength = head.contentLength
     response.writeHead(status, head.headers)
   }
 
@@ -291,7 +293,10 @@ class Attempt implements Dispatcher.DispatchHandler {
       this.#exchange.cutOff('ResponseTooLarge')
       return
     }
-    if (response.write(chunk)) return
+    // The user may send the next request as soon as the last byte is there. The end must be there too by then: Node's server
+    // mistakes a request that comes before it for a pipelined one, and resets the connection when it is large (HPE_PAUSED).
+    const isLast = this.#exchange.responseBytes === this.#contentLength
+    if (response.write(chunk) || isLast) return
     controller.pause()
     if (this.#waiting) return
     this.#waiting = true
