@@ -143,6 +143,33 @@ test('a slow reader slows the worker down instead of filling the memory', async 
   answer.body.on('error', () => undefined).destroy()
 })
 
+test('a worker that does not read slows the sender down instead of filling the memory', async () => {
+  let read: () => void = () => undefined
+  worker.handle = (request, response) => {
+    request.pause()
+    read = () => {
+      request.resume()
+      request.on('end', () => response.writeHead(200).end('ok'))
+    }
+  }
+  const total = 200 * 1024 * 1024
+  let sent = 0
+  const body = new Readable({
+    read() {
+      const piece = Math.min(65_536, total - sent)
+      sent += piece
+      this.push(piece === 0 ? null : Buffer.alloc(piece))
+    },
+  })
+  const answer = rig.call(infer, { method: 'POST', body, headers: { 'content-length': `${total}` } })
+  await eventually(() => expect(worker.requests).toHaveLength(1))
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  expect(sent).toBeLessThan(32 * 1024 * 1024)
+  read()
+  expect(await answer).toMatchObject({ status: 200, text: 'ok' })
+  expect(sent).toBe(total)
+})
+
 test('a chunked body without a length is streamed too', async () => {
   const answer = await rig.call(infer, {
     method: 'POST',
