@@ -69,7 +69,7 @@ test('the models that lie in this repository have the digests and sizes that the
       }
     }
   }
-  expect(checked).toBe(2)
+  expect(checked).toBe(3)
 })
 
 test('kubectl scale is refused in mode Hansa, with what to do instead, and works in mode External', async () => {
