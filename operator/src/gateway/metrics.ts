@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { IssuerKeys } from './auth/issuer-keys.ts'
 import type { Finished } from './handle-request.ts'
 import type { Route } from './route/route.ts'
+import { routeKey } from './route/route-spec.ts'
 import type { RouteTable } from './route/route-table.ts'
 import type { AttemptResult } from './route/worker.ts'
 
@@ -9,7 +10,11 @@ export type GatewayMetrics = {
   finished(finished: Finished, seconds: number): void
   upstreamError(route: Route, reason: AttemptResult, retried: boolean): void
   tlsError(): void
+  /** Drops the series of a service that is gone. */
+  forget(namespace: string, service: string): void
 }
+
+const reasons: readonly AttemptResult[] = ['serverError', 'unreachable', 'broken', 'draining', 'answered', 'undecided']
 
 /** Registers the gateway's metrics. Only names of services that exist become labels; everything else is "unknown". */
 export function createMetrics(deps: {
@@ -103,11 +108,17 @@ export function createMetrics(deps: {
       ? { namespace: 'unknown', service: 'unknown' }
       : { namespace: route.spec.namespace, service: route.spec.service }
 
+  const codes = new Map<string, Set<number>>()
+
   return {
     finished({ route, target, result }, seconds) {
       const known = route ?? (target === undefined ? undefined : routes.get(target.namespace, target.service))
       const labels = labelsOf(known)
       requests.inc({ ...labels, code: result.status })
+      const key = routeKey(labels.namespace, labels.service)
+      const seen = codes.get(key)
+      if (seen === undefined) codes.set(key, new Set([result.status]))
+      else seen.add(result.status)
       duration.observe(labels, seconds)
     },
     upstreamError(route, reason, retried) {
@@ -115,5 +126,14 @@ export function createMetrics(deps: {
       if (retried) retries.inc(labelsOf(route))
     },
     tlsError: () => tlsErrors.inc(),
+    forget(namespace, service) {
+      const labels = { namespace, service }
+      const key = routeKey(namespace, service)
+      for (const code of codes.get(key) ?? []) requests.remove({ ...labels, code })
+      codes.delete(key)
+      for (const reason of reasons) upstreamErrors.remove({ ...labels, reason })
+      duration.remove(labels)
+      retries.remove(labels)
+    },
   }
 }

@@ -16,7 +16,7 @@ import { certificateFromFiles, certificateOfIdentity } from './http/server-certi
 import { createRandomHex } from './http/trace-context.ts'
 import { startUserServer } from './http/user-server.ts'
 import { createMetrics } from './metrics.ts'
-import { followRoutes } from './route/follow-routes.ts'
+import { followRoutes, type RouteSource } from './route/follow-routes.ts'
 import { RouteTable } from './route/route-table.ts'
 import { SavedRoutes } from './route/saved-routes.ts'
 import type { ServingSettings } from './settings.ts'
@@ -60,6 +60,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
         timeoutMilliseconds: 3000,
         highWaterMarkBytes: 131_072,
       }),
+    onRemoved: (namespace, service) => metrics.forget(namespace, service),
     onRetireError: (error) => log.debug({ error: messageOf(error) }, 'closing connections to a worker failed'),
   })
   const sources = [clusterKeySource(client, settings.tokenAudience), ...settings.oidcIssuers.map(oidcKeySource)]
@@ -76,14 +77,16 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   )
   await Promise.all(issuers.map((issuer) => issuer.restore()))
   const refreshing = issuers.map((issuer) => issuer.keepFresh(signal))
+  let source: RouteSource | undefined
+  const metrics = createMetrics({ registry, routes, issuers, routesAgeSeconds: () => source?.ageSeconds() })
   const saved = new SavedRoutes({ stateDir: settings.stateDir, clock, log })
-  const source = await followRoutes({ client, table: routes, saved, clock, log, random, registry }, signal)
+  const following = await followRoutes({ client, table: routes, saved, clock, log, random, registry }, signal)
+  source = following
   const certificate =
     settings.tlsFiles === undefined
       ? certificateOfIdentity(identity)
       : await certificateFromFiles({ ...settings.tlsFiles, clock, log, signal })
 
-  const metrics = createMetrics({ registry, routes, issuers, routesAgeSeconds: source.ageSeconds })
   const accessLog = createAccessLog({ log: deps.accessLog ?? log, sample: settings.accessLogSample, random })
   let draining = false
   const onRequest = createRequestHandler({
@@ -118,7 +121,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     registry,
     ready: () => {
       if (draining) return 'shutting down'
-      if (source.from() === 'none') return 'routes are not known yet'
+      if (following.from() === 'none') return 'routes are not known yet'
       if (issuers[0]?.current() === undefined) return "the keys of the cluster's token issuer are not known yet"
       return undefined
     },
@@ -133,7 +136,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     await server.close(overdue.signal)
     cancel()
     stopping.abort()
-    await Promise.allSettled([source.stop(), ...refreshing])
+    await Promise.allSettled([following.stop(), ...refreshing])
     await routes.destroy()
     await probes.close()
   }

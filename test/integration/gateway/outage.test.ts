@@ -118,3 +118,17 @@ test('closing finishes what is under way, refuses nothing that was let in, and s
     await rig.stop()
   }
 })
+
+test('the series of a deleted service disappear from the metrics', async () => {
+  const rig = await startRig()
+  try {
+    await rig.addWorker()
+    await rig.call(path, post)
+    expect(await rig.registry.metrics()).toContain('service="digits",code="200"')
+    rig.cluster.services = []
+    rig.cluster.changed()
+    await eventually(async () => expect(await rig.registry.metrics()).not.toContain('service="digits"'))
+  } finally {
+    await rig.stop()
+  }
+})

@@ -7,6 +7,8 @@ export type RouteTableDeps = Omit<WorkerDeps, 'connect'> & {
   connectorFor: (namespace: string, service: string) => buildConnector.connector
   /** Told of errors of connections that are being closed; nothing depends on them any more. */
   onRetireError: (error: unknown) => void
+  /** Told of each service that is gone. */
+  onRemoved: (namespace: string, service: string) => void
 }
 
 /** All services that this gateway serves. */
@@ -22,17 +24,8 @@ export class RouteTable {
     return this.#routes.get(routeKey(namespace, service))
   }
 
-  /** The route's own key for a known service, else nothing: what strangers type must not become a label. */
-  isKnown(namespace: string, service: string): boolean {
-    return this.#routes.has(routeKey(namespace, service))
-  }
-
   list(): Iterable<Route> {
     return this.#routes.values()
-  }
-
-  get size(): number {
-    return this.#routes.size
   }
 
   /** Makes the table as `specs` say. */
@@ -46,7 +39,10 @@ export class RouteTable {
       if (route !== undefined) this.#retire(route.update(spec))
       this.#routes.set(key, route ?? new Route(spec, this.#workerDeps(spec)))
     }
-    for (const route of before.values()) this.#retire(route.workers)
+    for (const route of before.values()) {
+      this.#retire(route.workers)
+      this.#deps.onRemoved(route.spec.namespace, route.spec.service)
+    }
   }
 
   async destroy(): Promise<void> {
