@@ -24,7 +24,7 @@ test('a built service is what the schema accepts, with its modifiers', () => {
   )
   expect(inferenceServiceSpecSchema.parse(service.spec)).toEqual(service.spec)
   expect(inferenceServiceStatusSchema.parse(service.status)).toEqual(service.status)
-  expect(service.spec.scaling).toEqual({ mode: 'Hansa', minReplicas: 0, maxReplicas: 1 })
+  expect(service.spec.scaling).toMatchObject({ mode: 'Hansa', minReplicas: 0, maxReplicas: 1 })
   expect(service.spec.resources.limits).toEqual({ 'nvidia.com/gpu': '2' })
   expect(inferenceService('chat', withExternalReplicas(3)).spec.replicas).toBe(3)
 })

@@ -33,13 +33,26 @@ export function withSpec(spec: Partial<InferenceServiceSpec>): Change {
 
 export const withModel = (name: string): Change => withSpec({ modelRef: { name } })
 
+/** Changes single fields of `spec.scaling`. */
+export const withScaling =
+  (scaling: Partial<InferenceServiceSpec['scaling']>): Change =>
+  (service) => {
+    service.spec = { ...service.spec, scaling: { ...service.spec.scaling, ...scaling } }
+  }
+
+function both(...changes: Change[]): Change {
+  return (service) => {
+    for (const change of changes) change(service)
+  }
+}
+
 /** Mode Hansa with this count, and `maxReplicas` where it shall differ. */
 export const withReplicas = (minReplicas: number, maxReplicas = Math.max(1, minReplicas)): Change =>
-  withSpec({ scaling: { mode: 'Hansa', minReplicas, maxReplicas } })
+  withScaling({ mode: 'Hansa', minReplicas, maxReplicas })
 
 /** Mode External with this count. */
 export const withExternalReplicas = (replicas: number): Change =>
-  withSpec({ scaling: { mode: 'External', minReplicas: 1, maxReplicas: 1 }, replicas })
+  both(withScaling({ mode: 'External', minReplicas: 1, maxReplicas: 1 }), withSpec({ replicas }))
 
 export const withGpus = (count: number): Change =>
   withSpec({ resources: { limits: { 'nvidia.com/gpu': String(count) } } })

@@ -1,3 +1,5 @@
+export * from './access-key.ts'
+export * from './access-key-reasons.ts'
 export * from './inference-service.ts'
 export * from './inference-service-reasons.ts'
 export * from './model.ts'

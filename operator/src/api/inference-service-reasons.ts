@@ -109,9 +109,60 @@ export const inferenceServiceReasons = {
     },
     Suspended: suspended,
     ScaledToZero: {
+      status: 'True',
+      meaning:
+        'The service is scaled to zero; gateways hold requests while it wakes, up to `spec.scaling.holdSeconds`.',
+      remedy: 'Nothing. Raise `spec.scaling.minReplicas` where the first requests must not wait.',
+    },
+  },
+  RolledOut: {
+    Promoted: { status: 'True', meaning: 'The newest revision has all traffic.', remedy: nothingToDo },
+    CanaryWaiting: {
+      status: 'Unknown',
+      meaning: 'The new revision waits for its workers; it gets no requests yet.',
+      remedy: 'Wait, or see the condition WorkersReady.',
+    },
+    CanaryProgressing: {
+      status: 'Unknown',
+      meaning: 'The new revision gets a share of the requests and is compared with the old one.',
+      remedy: 'Wait; `kubectl hansa rollout status NAME` shows the figures.',
+    },
+    CanaryPaused: {
+      status: 'Unknown',
+      meaning: '`spec.rollout.paused` holds the canary at its step.',
+      remedy: 'Go on with `kubectl hansa rollout resume NAME`, or end it with `promote` or `abort`.',
+    },
+    NotReady: {
       status: 'False',
-      meaning: 'The service is scaled to zero; requests get 503.',
-      remedy: 'Raise `spec.scaling.minReplicas` (mode Hansa) or scale the service (mode External).',
+      meaning: 'Rolled back: workers of the new revision did not become ready, or did not stay so.',
+      remedy:
+        'Read the message, mend the Model or the spec; `kubectl hansa rollout retry NAME` tries the same revision again.',
+    },
+    TooManyErrors: {
+      status: 'False',
+      meaning:
+        'Rolled back: more requests failed than with the old revision, by more than `spec.rollout.analysis.maxErrorPermille`.',
+      remedy:
+        "Read the new workers' logs, mend the Model; `kubectl hansa rollout retry NAME` tries the same revision again.",
+    },
+    TooSlow: {
+      status: 'False',
+      meaning:
+        'Rolled back: slower than the old revision by more than `spec.rollout.analysis.maxLatencyPermille` allows.',
+      remedy:
+        'Give it more resources, or raise the limit; `kubectl hansa rollout retry NAME` tries the same revision again.',
+    },
+    Disagrees: {
+      status: 'False',
+      meaning:
+        'Rolled back: on mirrored requests its answers differ from those of the old revision more often than `spec.rollout.mirror` allows.',
+      remedy:
+        'Check that the model is the right one; where it shall answer differently, leave `spec.rollout.mirror` out.',
+    },
+    Aborted: {
+      status: 'False',
+      meaning: 'Rolled back by `kubectl hansa rollout abort`.',
+      remedy: '`kubectl hansa rollout retry NAME` tries the same revision again.',
     },
   },
   Ready: {
@@ -126,6 +177,12 @@ export const inferenceServiceReasons = {
 export type InferenceServiceConditionType = keyof typeof inferenceServiceReasons
 export type ModelVerifiedReason = keyof typeof inferenceServiceReasons.ModelVerified
 export type WorkersReadyReason = keyof typeof inferenceServiceReasons.WorkersReady
+export type RolledOutReason = keyof typeof inferenceServiceReasons.RolledOut
 export type RoutableReason = keyof typeof inferenceServiceReasons.Routable
 /** Every reason that an InferenceService's conditions can have. */
-export type InferenceServiceReason = ModelVerifiedReason | WorkersReadyReason | RoutableReason | 'Ready'
+export type InferenceServiceReason =
+  | ModelVerifiedReason
+  | WorkersReadyReason
+  | RoutableReason
+  | RolledOutReason
+  | 'Ready'

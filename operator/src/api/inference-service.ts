@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { embeddingSchema } from './model.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
 import { boundedRecord, dnsLabel, dnsSubdomain, labelValue, objectName, quantity } from './scalar.ts'
@@ -74,6 +75,27 @@ const scalingSchema = z
     }),
     minReplicas: z.int().min(0).max(1000).default(1).meta({ format: 'int32', description: 'Fewest workers.' }),
     maxReplicas: z.int().min(1).max(1000).default(1).meta({ format: 'int32', description: 'Most workers.' }),
+    targetInFlight: z.int().min(1).max(10_000).default(8).meta({
+      format: 'int32',
+      description: 'Requests under way that one worker shall have; the count of workers follows.',
+    }),
+    scaleUpWindowSeconds: z.int().min(1).max(600).default(5).meta({
+      format: 'int32',
+      description: 'Requests under way are averaged over this time before workers are added.',
+    }),
+    scaleDownWindowSeconds: z.int().min(1).max(86_400).default(300).meta({
+      format: 'int32',
+      description: 'Workers are removed when none of the averages of this time asked for more.',
+    }),
+    idleSeconds: z.int().min(1).max(86_400).default(300).meta({
+      format: 'int32',
+      description: 'With minReplicas 0: the last workers go after this time without a request.',
+    }),
+    holdSeconds: z.int().min(0).max(3600).default(60).meta({
+      format: 'int32',
+      description:
+        'How long gateways hold a request while the service has no ready worker and is scaled to zero or waking; its own deadline may be sooner. 0: such requests get 503 at once.',
+    }),
   })
   .meta(
     rules({
@@ -174,7 +196,101 @@ const limitsSchema = z.object({
     .max(100_000)
     .default(1000)
     .meta({ format: 'int32', description: 'Requests of this service at once in one gateway; more get 429.' }),
+  held: z.int().min(1).max(10_000).default(500).meta({
+    format: 'int32',
+    description: 'Requests that one gateway holds while the service wakes; more get 429.',
+  }),
 })
+
+const permille = z.int().min(0).max(1000)
+
+const batchingSchema = z.object({
+  maxSize: z
+    .int()
+    .min(2)
+    .max(1024)
+    .meta({ format: 'int32', description: 'Most rows (sum of the first dimensions) in one run of the model.' }),
+  maxDelayMilliseconds: z.int().min(0).max(1000).default(2).meta({
+    format: 'int32',
+    description: 'How long a request may wait for others while a session is idle.',
+  }),
+})
+
+const rolloutSchema = z
+  .object({
+    strategy: z.enum(['Replace', 'Canary']).default('Replace').meta({
+      description:
+        'Replace: traffic moves at once when all new workers are ready. Canary: it moves by steps, and back by itself when the new revision does worse.',
+    }),
+    paused: z.boolean().default(false).meta({ description: 'true holds a canary at its step.' }),
+    steps: z
+      .array(
+        z.object({
+          percent: z.int().min(0).max(99).meta({
+            format: 'int32',
+            description: 'Share of the requests; 0 sends mirrored requests only.',
+          }),
+          seconds: z.int().min(1).max(604_800).meta({ format: 'int32', description: 'How long the step lasts.' }),
+        }),
+      )
+      .min(1)
+      .max(16)
+      .default([
+        { percent: 5, seconds: 60 },
+        { percent: 25, seconds: 60 },
+        { percent: 50, seconds: 60 },
+      ])
+      .meta({
+        description: 'Steps of a canary; after the last one it is promoted.',
+        'x-kubernetes-list-type': 'atomic',
+      }),
+    analysis: z
+      .object({
+        windowSeconds: z.int().min(2).max(3600).default(30).meta({
+          format: 'int32',
+          description: 'Requests of this time are compared.',
+        }),
+        minRequests: z.int().min(1).max(1_000_000).default(20).meta({
+          format: 'int32',
+          description: 'Fewer requests of the new revision in the window prove nothing; a step does not end before.',
+        }),
+        maxErrorPermille: permille.default(10).meta({
+          format: 'int32',
+          description: 'How much larger the share of failed requests may be than with the old revision, in per mille.',
+        }),
+        maxLatencyPermille: z.int().min(1000).max(1_000_000).default(2000).meta({
+          format: 'int32',
+          description: 'How large the 90th percentile of the latency may be against the old revision: 2000 is twice.',
+        }),
+      })
+      .default({ windowSeconds: 30, minRequests: 20, maxErrorPermille: 10, maxLatencyPermille: 2000 })
+      .meta({ description: 'When a canary is rolled back.' }),
+    mirror: z
+      .object({
+        permille: permille.min(1).meta({
+          format: 'int32',
+          description: 'Share of the requests of the old revision that are also sent to the new one.',
+        }),
+        tolerance: z
+          .string()
+          .max(16)
+          .regex(/^[0-9]+(\.[0-9]+)?$/)
+          .default('0.001')
+          .meta({ description: 'Largest difference of two numbers that agree: |a - b| <= tolerance * max(1, |a|).' }),
+        maxDisagreementPermille: permille.default(10).meta({
+          format: 'int32',
+          description: 'More disagreeing answers than this share roll the canary back.',
+        }),
+      })
+      .optional()
+      .meta({ description: 'Compare the answers of both revisions on a sample; users get the old one.' }),
+  })
+  .meta(
+    rules({
+      rule: 'self.steps.map(step, step.percent).isSorted()',
+      message: 'steps must not go back to a smaller percent',
+    }),
+  )
 
 const executionProviderSchema = z.object({
   type: z
@@ -193,7 +309,16 @@ export const inferenceServiceSpecSchema = z
       .object({ name: objectName.meta({ description: 'Name of the Model.' }) })
       .meta({ description: 'Model of the same namespace.' }),
     scaling: scalingSchema
-      .default({ mode: 'Hansa', minReplicas: 1, maxReplicas: 1 })
+      .default({
+        mode: 'Hansa',
+        minReplicas: 1,
+        maxReplicas: 1,
+        targetInFlight: 8,
+        scaleUpWindowSeconds: 5,
+        scaleDownWindowSeconds: 300,
+        idleSeconds: 300,
+        holdSeconds: 60,
+      })
       .meta({ description: 'How many workers run.' }),
     replicas: z.int().min(0).max(1000).optional().meta({
       format: 'int32',
@@ -222,9 +347,32 @@ export const inferenceServiceSpecSchema = z
       .default({ requestSeconds: 60, loadSeconds: 600, drainSeconds: 30 })
       .meta({ description: 'Time limits.' }),
     limits: limitsSchema
-      .default({ requestBytes: 67_108_864, responseBytes: 67_108_864, queueDepth: 100, inFlight: 1000 })
+      .default({ requestBytes: 67_108_864, responseBytes: 67_108_864, queueDepth: 100, inFlight: 1000, held: 500 })
       .meta({ description: 'Size and count limits.' }),
-    access: accessSchema.default({}).meta({ description: 'Who may call the service; empty: nobody.' }),
+    sessions: z.int().min(1).max(64).optional().meta({
+      format: 'int32',
+      description:
+        'Session processes in one worker, each with the whole model; where it is not set as many as CPUs and memory allow, and one on a GPU.',
+    }),
+    batching: batchingSchema.optional().meta({
+      description:
+        'Runs requests of compatible shapes together. Only for models whose first dimension is a batch axis; off where it is not set.',
+    }),
+    rollout: rolloutSchema
+      .default({
+        strategy: 'Replace',
+        paused: false,
+        steps: [
+          { percent: 5, seconds: 60 },
+          { percent: 25, seconds: 60 },
+          { percent: 50, seconds: 60 },
+        ],
+        analysis: { windowSeconds: 30, minRequests: 20, maxErrorPermille: 10, maxLatencyPermille: 2000 },
+      })
+      .meta({ description: 'How a new revision takes over.' }),
+    access: accessSchema.default({}).meta({
+      description: 'Who may call the service, beside the AccessKeys that name it; empty: nobody else.',
+    }),
     suspend: z
       .boolean()
       .default(false)
@@ -278,12 +426,28 @@ export const inferenceServiceStatusSchema = z.object({
       description: 'Which revisions gateways send requests to.',
       ...listMap('revision'),
     }),
+  desiredReplicas: z
+    .int()
+    .min(0)
+    .optional()
+    .meta({ format: 'int32', description: 'Workers that are wanted now, as spec and demand say.' }),
+  rollout: z
+    .object({
+      revision: z.string().max(64).meta({ description: 'Revision that is being tried, or was rolled back.' }),
+      state: z.enum(['Progressing', 'Paused', 'RolledBack']).meta({ description: 'Where the rollout stands.' }),
+      step: z.int().min(0).max(16).meta({ format: 'int32', description: 'Index of the current step.' }),
+      stepStartedTime: z.string().meta({ format: 'date-time', description: 'When the step began.' }),
+      message: z.string().max(1024).optional().meta({ description: 'Why it was rolled back, with figures.' }),
+    })
+    .optional()
+    .meta({ description: 'A canary under way or rolled back; absent when the latest revision has all traffic.' }),
   conditions: z
     .array(conditionSchema)
     .max(16)
     .optional()
     .meta({
-      description: '`ModelVerified`, `WorkersReady`, `Routable`, and `Ready` as their sum.',
+      description:
+        '`ModelVerified`, `WorkersReady`, `Routable`, and `Ready` as their sum; `RolledOut` apart from them.',
       ...listMap('type'),
     }),
 })
@@ -300,6 +464,8 @@ export const serveSettingsSchema = z.object({
   executionProvider: z.object({ type: z.enum(['CPU', 'CUDA']), onUnavailable: z.enum(['Fail', 'UseCPU']) }),
   timeouts: timeoutsSchema,
   limits: limitsSchema,
+  batching: batchingSchema.optional(),
+  embedding: embeddingSchema.optional(),
 })
 export type ServeSettings = z.infer<typeof serveSettingsSchema>
 

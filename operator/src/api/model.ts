@@ -57,9 +57,93 @@ const localSourceSchema = z.object({
   }),
 })
 
+const ociSourceSchema = z.object({
+  repository: z
+    .string()
+    .max(512)
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+$/)
+    .meta({ description: 'Registry and repository, such as registry.example/models/triage.' }),
+  digest: z
+    .string()
+    .max(71)
+    .regex(/^sha256:[0-9a-f]{64}$/)
+    .meta({
+      description:
+        'Digest of the manifest. A tag is resolved once, by `kubectl hansa model add oci://...`; it never moves a Model.',
+    }),
+  credentialsSecretName: dnsSubdomain.optional().meta({
+    description:
+      'Secret of the same namespace with key "token", or "username" and "password", granted to the fetch worker like that of https.',
+  }),
+})
+
+const huggingFaceSourceSchema = z.object({
+  endpoint: z
+    .string()
+    .max(2048)
+    .regex(folderUrlPattern)
+    .default('https://huggingface.co/')
+    .meta({
+      description: 'Base URL of the hub; must be https and end with "/".',
+      ...rules({
+        rule: "!self.matches('/([.]|%2[eE]){1,2}/')",
+        message: 'endpoint must not have the segments "." and ".."',
+      }),
+    }),
+  repository: z
+    .string()
+    .max(256)
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)?$/)
+    .meta({ description: 'Repository, such as sentence-transformers/all-MiniLM-L6-v2.' }),
+  revision: z
+    .string()
+    .max(40)
+    .regex(/^[0-9a-f]{40}$/)
+    .meta({
+      description: 'Commit. A branch or tag is resolved once, by `kubectl hansa model add hf://...`.',
+    }),
+  credentialsSecretName: dnsSubdomain.optional().meta({
+    description: 'Secret of the same namespace with key "token", granted to the fetch worker like that of https.',
+  }),
+})
+
+/** How a model turns text into vectors; what it says is part of the model, not of a service. */
+export const embeddingSchema = z.object({
+  tokenizer: z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(relativePathPattern)
+    .default('tokenizer.json')
+    .meta({ description: 'Path of the tokenizer among the files (Hugging Face tokenizer.json).' }),
+  pooling: z.enum(['Mean', 'CLS', 'None']).default('Mean').meta({
+    description:
+      'How vectors of tokens become one: their mean, the first, or None where the graph itself answers one vector for each text.',
+  }),
+  normalize: z.boolean().default(true).meta({ description: 'true scales each vector to length 1.' }),
+  maxTokens: z
+    .int()
+    .min(1)
+    .max(131_072)
+    .default(512)
+    .meta({ format: 'int32', description: 'Longest text in tokens, special ones included.' }),
+  output: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .meta({ description: 'Output of the graph to use; the first where it is not set.' }),
+})
+
 export const modelSourceSchema = z
   .object({
     https: httpsSourceSchema.optional().meta({ description: 'Files at <url><path>.' }),
+    oci: ociSourceSchema.optional().meta({
+      description: 'Files as layers of an OCI artifact, each named by its annotation org.opencontainers.image.title.',
+    }),
+    huggingFace: huggingFaceSourceSchema
+      .optional()
+      .meta({ description: 'Files of a commit of a Hugging Face-style repository.' }),
     pvc: pvcSourceSchema.optional().meta({ description: 'Files on a volume of the same namespace.' }),
     local: localSourceSchema
       .optional()
@@ -68,8 +152,8 @@ export const modelSourceSchema = z
   .meta({
     description: 'Where the files are; exactly one member.',
     ...rules({
-      rule: '[has(self.https), has(self.pvc), has(self.local)].filter(x, x).size() == 1',
-      message: 'source must have exactly one of https, pvc and local',
+      rule: '[has(self.https), has(self.oci), has(self.huggingFace), has(self.pvc), has(self.local)].filter(x, x).size() == 1',
+      message: 'source must have exactly one of https, oci, huggingFace, pvc and local',
     }),
   })
 
@@ -91,6 +175,9 @@ export const modelSpecSchema = z
       .max(255)
       .optional()
       .meta({ description: 'Path of the .onnx file to load; needed only when the files hold several.' }),
+    embedding: embeddingSchema.optional().meta({
+      description: 'Set for a model that turns text into vectors: its services then answer `/v1/embeddings`.',
+    }),
     licence: z.string().max(128).optional().meta({ description: 'SPDX licence expression of the weights.' }),
     lineage: z
       .object({
@@ -118,6 +205,10 @@ export const modelSpecSchema = z
       {
         rule: "!has(self.entrypoint) || (self.format == 'ONNX' && self.entrypoint.endsWith('.onnx') && self.files.exists(file, file.path == self.entrypoint))",
         message: 'entrypoint must be the path of one of the files, end in .onnx, and go with format ONNX',
+      },
+      {
+        rule: "!has(self.embedding) || (self.format == 'ONNX' && self.files.exists(file, file.path == self.embedding.tokenizer))",
+        message: 'embedding.tokenizer must be the path of one of the files, and go with format ONNX',
       },
     ),
   )

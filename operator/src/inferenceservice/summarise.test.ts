@@ -109,7 +109,7 @@ test('a suspended service and one scaled to zero say so', () => {
   expect(conditions(status(inferenceService('chat', withReplicas(1), suspended))).Ready).toBe('False Suspended')
   expect(conditions(status(inferenceService('chat', withReplicas(0))))).toMatchObject({
     WorkersReady: 'True ScaledToZero',
-    Routable: 'False ScaledToZero',
+    Routable: 'True ScaledToZero',
   })
 })
 

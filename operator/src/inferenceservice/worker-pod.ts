@@ -132,9 +132,10 @@ function serve(service: InferenceService, model: Model, entrypoint: string, sett
     args: ['serve'],
     env: [
       ...commonEnv(model, settings),
-      { name: 'HANSA_SERVE', value: JSON.stringify(serveSettings(service, entrypoint)) },
+      { name: 'HANSA_SERVE', value: JSON.stringify(serveSettings(service, model, entrypoint)) },
       { name: 'HANSA_GATEWAY_URI', value: spiffe(settings.trustDomain, settings.systemNamespace, 'hansa-gateway') },
       ...(cpus === undefined ? [] : [{ name: 'HANSA_CPUS', value: String(wholeCpus(cpus)) }]),
+      ...(spec.sessions === undefined ? [] : [{ name: 'HANSA_SESSIONS', value: String(spec.sessions) }]),
     ],
     ports: [
       { name: 'https', containerPort: 8443 },
@@ -149,8 +150,9 @@ function serve(service: InferenceService, model: Model, entrypoint: string, sett
   }
 }
 
-function serveSettings(service: InferenceService, entrypoint: string): ServeSettings {
-  const { executionProvider, limits, timeouts, resources } = service.spec
+function serveSettings(service: InferenceService, model: Model, entrypoint: string): ServeSettings {
+  const { executionProvider, limits, timeouts, resources, batching } = service.spec
+  const { embedding } = model.spec
   const wantsGpu = Object.keys(resources.limits ?? {}).some(
     (name) => name === 'nvidia.com/gpu' || name.startsWith('nvidia.com/mig-'),
   )
@@ -162,6 +164,8 @@ function serveSettings(service: InferenceService, entrypoint: string): ServeSett
     executionProvider: { type, onUnavailable: executionProvider.onUnavailable },
     timeouts,
     limits,
+    ...(batching !== undefined && { batching }),
+    ...(embedding !== undefined && { embedding }),
   }
 }
 

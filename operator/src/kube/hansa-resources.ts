@@ -1,3 +1,4 @@
+import type { AccessKey } from '../api/access-key.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import type { Model } from '../api/model.ts'
 import { group, version } from '../api/resource.ts'
@@ -11,3 +12,4 @@ export const inferenceServices = defineResource<InferenceService>({
   plural: 'inferenceservices',
   kind: 'InferenceService',
 })
+export const accessKeys = defineResource<AccessKey>({ ...hansa, plural: 'accesskeys', kind: 'AccessKey' })

@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import { accessKeySpecSchema, accessKeyStatusSchema } from '../access-key.ts'
+import { accessKeyReasons } from '../access-key-reasons.ts'
 import { inferenceServiceSpecSchema, inferenceServiceStatusSchema } from '../inference-service.ts'
 import { inferenceServiceReasons } from '../inference-service-reasons.ts'
 import { modelSpecSchema, modelStatusSchema } from '../model.ts'
@@ -123,9 +125,33 @@ const inferenceService: Kind = {
       'Whether gateways have a ready worker to send requests to; the old revision counts until traffic has moved.',
     Ready:
       'The sum: True when the three above are True; otherwise it repeats the status, reason and message of the first that is not.',
+    RolledOut:
+      'Whether the newest revision has all traffic. It does not count for Ready: while a canary runs, or after it was rolled back, the old revision answers.',
   },
   example: 'inferenceservice-full.yaml',
 }
 
+const accessKey: Kind = {
+  kind: 'AccessKey',
+  plural: 'accesskeys',
+  shortNames: [],
+  description:
+    'A key for programs that cannot get a token: opens services of its namespace, at gateways. Only its hash is kept; `kubectl hansa key create` prints the key once.',
+  spec: accessKeySpecSchema,
+  status: accessKeyStatusSchema,
+  rootRules: [nameRule],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Whether it is accepted.' },
+    { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Reason of Ready.' },
+    { name: 'Expires', type: 'string', jsonPath: '.status.notAfter', description: 'When its last secret expires.' },
+    age,
+    { name: 'For', type: 'string', jsonPath: '.spec.description', description: 'Who has it.', wide: true },
+  ],
+  scale: false,
+  conditions: accessKeyReasons,
+  conditionNotes: { Ready: 'Whether gateways accept the key.' },
+  example: 'access-key.yaml',
+}
+
 /** The kinds of the group, in the order of the reference. */
-export const kinds: readonly Kind[] = [inferenceService, model]
+export const kinds: readonly Kind[] = [inferenceService, model, accessKey]
