@@ -218,7 +218,7 @@ test('in mode External the Deployment follows spec.replicas', async () => {
   it.change({ replicas: 0 })
   await it.settle()
   expect(it.deployments()[0]?.[1]).toBe(0)
-  expect(it.status()).toMatchObject({ traffic: [] })
+  expect(it.status()).toMatchObject({ traffic: [{ percent: 100 }], desiredReplicas: 0 })
 })
 
 test('a Model of the same name that is not verified yet leaves the workers of the old one running', async () => {

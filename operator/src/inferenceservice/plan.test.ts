@@ -145,11 +145,22 @@ test('a suspended service has no workers and no traffic', () => {
   expect(decided.remove).toHaveLength(1)
 })
 
-test('zero replicas get no traffic and keep their Deployment', () => {
+test('the revision keeps its Deployment and its traffic at zero replicas, to wake at once', () => {
   const service = serving('bbbbbbbb')
   withReplicas(0)(service)
   const decided = plan({ service, latest: next, deployments: [deployment('bbbbbbbb', 2)] })
-  expect(decided.traffic).toEqual([])
+  expect(decided.traffic).toEqual([{ revision: 'bbbbbbbb', percent: 100 }])
   expect(decided.latest?.replicas).toBe(0)
   expect(decided.remove).toEqual([])
+})
+
+test("the scaler's count goes before the spec's, but not before a suspension", () => {
+  const service = serving('bbbbbbbb')
+  const deployments = [deployment('bbbbbbbb', 2)]
+  expect(plan({ service, latest: next, deployments, wanted: 5 })).toMatchObject({
+    latest: { replicas: 5 },
+    wantedReplicas: 5,
+  })
+  suspended(service)
+  expect(plan({ service, latest: next, deployments, wanted: 5 }).wantedReplicas).toBe(0)
 })

@@ -20,9 +20,11 @@ export type PlanInput = {
   latest: { revision: string; template: PodTemplate } | undefined
   /** Every Deployment of the service. */
   deployments: readonly Deployment[]
+  /** Workers that are wanted now, as the scaler decided; left out: what the spec alone says. */
+  wanted?: number
 }
 
-/** Workers that the spec asks for. */
+/** Workers that the spec alone asks for, whatever the demand. */
 export function wantedReplicas({ spec }: InferenceService): number {
   if (spec.suspend) return 0
   return spec.scaling.mode === 'External' ? (spec.replicas ?? spec.scaling.minReplicas) : spec.scaling.minReplicas
@@ -37,7 +39,7 @@ export function wantedReplicas({ spec }: InferenceService): number {
 export function plan(input: PlanInput): Plan {
   const { service, latest } = input
   const deployments = input.deployments.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-  const wanted = wantedReplicas(service)
+  const wanted = service.spec.suspend ? 0 : (input.wanted ?? wantedReplicas(service))
   if (service.spec.suspend || (latest === undefined && wanted === 0)) {
     return { latest: undefined, remove: [...deployments], traffic: [], wantedReplicas: 0 }
   }
@@ -50,7 +52,8 @@ export function plan(input: PlanInput): Plan {
   const others = serving.filter((deployment) => deployment !== next)
   const complete = wanted === 0 || allReady(next, wanted)
   const handOver = complete || others.every((old) => givesWay(old, next))
-  const traffic: Traffic = wanted === 0 ? [] : handOver ? [{ revision: latest.revision, percent: 100 }] : [...told]
+  // Without workers too: gateways hold requests for the revision, and use its first ready worker at once.
+  const traffic: Traffic = handOver ? [{ revision: latest.revision, percent: 100 }] : [...told]
   return {
     latest: { ...latest, replicas: wanted },
     remove: sameTraffic(traffic, told)

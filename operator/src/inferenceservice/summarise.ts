@@ -52,6 +52,7 @@ export function summarise(observed: Observed, now: Date): InferenceServiceStatus
     ...(revision !== undefined && { revision }),
     ...(latest !== undefined && { latestRevision: latest }),
     traffic: plan.traffic,
+    desiredReplicas: plan.wantedReplicas,
     conditions: setConditions(service.status?.conditions, conditions, now),
   }
 }
@@ -97,7 +98,9 @@ function workersReady({ service, plan, deployments, trouble, model }: Observed):
 function routable({ service, plan, deployments }: Observed): Finding {
   const finding = (reason: InferenceServiceReason, message: string): Finding => ({ type: 'Routable', reason, message })
   if (service.spec.suspend) return finding('Suspended', 'spec.suspend is true')
-  if (plan.wantedReplicas === 0) return finding('ScaledToZero', 'no workers are wanted, so requests are refused')
+  if (plan.wantedReplicas === 0) {
+    return finding('ScaledToZero', 'no workers are wanted now; gateways hold requests while the service wakes')
+  }
   const serving = deployments.filter((each) => plan.traffic.some(({ revision }) => revision === revisionIn(each)))
   if (sum(serving.map(readyReplicas)) === 0) return finding('NoReadyWorkers', 'no worker is ready to take requests')
   const { serviceAccounts = [], oidc = [] } = service.spec.access

@@ -150,7 +150,7 @@ test('kubectl scale sets the workers in mode External, and is refused in mode Ha
   })
   expect((await it().kubectl('get', 'pods', '-l', status.selector, '-o', 'name')).trim().split('\n')).toHaveLength(2)
   await it().kubectl('scale', 'inferenceservices.hansa.dev/elastic', '--replicas=0')
-  await it().becomes('inferenceservice', 'elastic', 'Ready', 'False', 'ScaledToZero')
+  await it().becomes('inferenceservice', 'elastic', 'Routable', 'True', 'ScaledToZero')
   await it().answers('elastic', 503)
 
   const before = (await it().seen('digits')).metadata.generation
