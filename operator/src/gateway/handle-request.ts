@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { badToken, busy, type Capacity, forbidden, keysUnknown, unauthenticated } from './admission.ts'
 import { type Authenticator, bearerToken, type Verdict } from './auth/authenticator.ts'
 import type { Principal } from './auth/principal.ts'
 import { Exchange, type ExchangeDeps, type ExchangeResult } from './forward/exchange.ts'
@@ -19,6 +20,8 @@ export type Finished = {
   trace?: TraceContext | undefined
   principal?: Principal | undefined
   route?: Route | undefined
+  /** Where the request came by gRPC; `result.status` is then the HTTP status that says the same. */
+  grpc?: { method: string; code: number } | undefined
 }
 
 export type HandlerDeps = {
@@ -28,7 +31,7 @@ export type HandlerDeps = {
   now: () => number
   randomHex: (bytes: number) => string
   isDraining: () => boolean
-  maxInFlight: number
+  capacity: Capacity
   onUpstreamError: ExchangeDeps['onUpstreamError']
   onFinished: (finished: Finished) => void
   signal: AbortSignal
@@ -46,31 +49,9 @@ type Incoming = {
   route?: Route
 }
 
-const unauthenticated: Refusal = {
-  status: 401,
-  error: 'send a valid token: Authorization: Bearer <JWT>',
-  headers: { 'www-authenticate': 'Bearer realm="hansa"' },
-}
-const badToken: Refusal = {
-  status: 401,
-  error: 'the token is not valid here: wrong issuer, audience, signature or time',
-  headers: { 'www-authenticate': 'Bearer realm="hansa", error="invalid_token"' },
-}
-const keysUnknown: Refusal = {
-  status: 503,
-  error: 'the keys of the token issuer are not known yet',
-  headers: { 'retry-after': '2' },
-}
-// One answer for services that do not exist and for those that the caller may not use, so that nobody can list what exists.
-const forbidden: Refusal = {
-  status: 403,
-  error: 'the caller is not listed in spec.access of this service, or there is none',
-}
-
 /** Makes the function that takes each request: read the head, authenticate, authorise, bound, then forward. */
 export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessage, response: ServerResponse) => void {
   const { authenticator, routes, now, randomHex } = deps
-  let inFlight = 0
   const exchangeDeps: ExchangeDeps = { now, onUpstreamError: deps.onUpstreamError, onDone: () => {} }
 
   function refuseIncoming(incoming: Incoming, refusal: Refusal, failure: string): void {
@@ -115,19 +96,17 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
       )
       return
     }
-    if (route.inFlight >= spec.inFlight || inFlight >= deps.maxInFlight) {
-      const busy = { status: 429, error: 'too many requests at once', headers: { 'retry-after': '1' } }
+    if (route.inFlight >= spec.inFlight || !deps.capacity.take()) {
       refuseIncoming(incoming, busy, 'TooManyInFlight')
       return
     }
-    inFlight += 1
     const deadline = startedAt + Math.min(spec.requestSeconds * 1000, head.timeoutMs ?? Number.POSITIVE_INFINITY)
     const exchange = new Exchange(
       { request, response, head, target, trace, requestId, route, deadline },
       {
         ...exchangeDeps,
         onDone: (_input, result) => {
-          inFlight -= 1
+          deps.capacity.give()
           finished(incoming, result)
         },
       },

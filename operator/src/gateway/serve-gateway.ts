@@ -8,6 +8,7 @@ import { messageOf } from '../process/errors.ts'
 import type { Logger } from '../process/log.ts'
 import { startProbes } from '../process/probes.ts'
 import { createAccessLog } from './access-log.ts'
+import { Capacity } from './admission.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { IssuerKeys } from './auth/issuer-keys.ts'
 import { clusterKeySource, oidcKeySource } from './auth/key-source.ts'
@@ -88,6 +89,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
       : await certificateFromFiles({ ...settings.tlsFiles, clock, log, signal })
 
   const accessLog = createAccessLog({ log: deps.accessLog ?? log, sample: settings.accessLogSample, random })
+  const capacity = new Capacity(settings.maxInFlight)
   let draining = false
   const onRequest = createRequestHandler({
     authenticator: new Authenticator({ issuers, clock }),
@@ -95,7 +97,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     now,
     randomHex: createRandomHex(),
     isDraining: () => draining,
-    maxInFlight: settings.maxInFlight,
+    capacity,
     onUpstreamError: metrics.upstreamError,
     onFinished: (finished) => {
       const durationMs = now() - finished.startedAt
