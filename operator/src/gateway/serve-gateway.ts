@@ -1,10 +1,11 @@
 import type { Registry } from 'prom-client'
 import { identityConnector } from '../identity/connector.ts'
 import type { Identity } from '../identity/identity.ts'
+import { parseSpiffe } from '../identity/spiffe.ts'
 import { spiffe } from '../identity/tls.ts'
 import type { KubeClient } from '../kube/client-types.ts'
 import { type Clock, sleep, systemClock } from '../kube/clock.ts'
-import { messageOf } from '../process/errors.ts'
+import { HansaError, messageOf } from '../process/errors.ts'
 import type { Logger } from '../process/log.ts'
 import { startProbes } from '../process/probes.ts'
 import { createAccessLog } from './access-log.ts'
@@ -12,6 +13,7 @@ import { Capacity } from './admission.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { IssuerKeys } from './auth/issuer-keys.ts'
 import { clusterKeySource, oidcKeySource } from './auth/key-source.ts'
+import { serveDemand } from './demand/serve-demand.ts'
 import { createRequestHandler } from './handle-request.ts'
 import { certificateFromFiles, certificateOfIdentity } from './http/server-certificate.ts'
 import { createRandomHex } from './http/trace-context.ts'
@@ -38,6 +40,8 @@ export type GatewayDeps = {
 export type Gateway = {
   /** Base URL for users; a service is at `<url>/<namespace>/<service>`. */
   url: string
+  /** Where the operator reads the demand report. */
+  demandUrl: string
   probesUrl: string
   /** Unready, lame duck, no new connections, finish what is under way (at most `drainSeconds`), close. */
   close(): Promise<void>
@@ -117,6 +121,18 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     onTlsError: metrics.tlsError,
     log,
   })
+  const own = parseSpiffe(identity.uri)
+  if (own === undefined) throw new HansaError('InvalidName', `the gateway's identity ${identity.uri} has no namespace`)
+  const demand = await serveDemand({
+    host: settings.host,
+    port: settings.internalPort,
+    identity,
+    operatorUri: spiffe(settings.trustDomain, own.namespace, 'hansa-operator'),
+    routes: () => routes.list(),
+    instance: createRandomHex()(16),
+    clock,
+    log,
+  })
   const probes = await startProbes({
     host: settings.host,
     port: settings.probesPort,
@@ -137,6 +153,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     const cancel = clock.after(settings.drainSeconds * 1000, () => overdue.abort())
     await server.close(overdue.signal)
     cancel()
+    await demand.close()
     stopping.abort()
     await Promise.allSettled([following.stop(), ...refreshing])
     await routes.destroy()
@@ -145,6 +162,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   let closing: Promise<void> | undefined
   return {
     url: server.url,
+    demandUrl: demand.url,
     probesUrl: probes.url,
     close: () => {
       closing ??= shutDown()

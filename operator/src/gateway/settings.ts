@@ -50,6 +50,7 @@ const environment = z.object({
   HANSA_STATE_DIR: z.string().min(1).meta({ description: 'folder for routes and keys that survive a restart' }),
   HANSA_TRUST_DOMAIN: z.string().min(1).meta({ description: 'trust domain of the cluster' }),
   HANSA_GATEWAY_PORT: whole(0, 65_535, 8443).meta({ description: 'port for users' }),
+  HANSA_GATEWAY_INTERNAL_PORT: whole(0, 65_535, 8445).meta({ description: 'port for the operator' }),
   HANSA_PROBES_PORT: whole(0, 65_535, 8081).meta({ description: 'port for probes and metrics' }),
   HANSA_WORKER_PORT: whole(1, 65_535, 8443).meta({ description: 'port of the workers' }),
   HANSA_TLS_CERT_FILE: z.string().optional().meta({ description: 'certificate chain for users, PEM' }),
@@ -116,6 +117,7 @@ export function gatewaySettings(env: Record<string, string | undefined>) {
     stateDir: parsed.HANSA_STATE_DIR,
     trustDomain: parsed.HANSA_TRUST_DOMAIN,
     port: parsed.HANSA_GATEWAY_PORT,
+    internalPort: parsed.HANSA_GATEWAY_INTERNAL_PORT,
     probesPort: parsed.HANSA_PROBES_PORT,
     workerPort: parsed.HANSA_WORKER_PORT,
     tlsFiles:

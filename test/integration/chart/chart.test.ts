@@ -160,9 +160,9 @@ test('every pod of the release namespace is shut in, and each process opens what
   const byName = Object.fromEntries(policies.map(({ metadata, spec }) => [metadata.name, spec]))
   expect(byName['hansa-default-deny']).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] })
   expect(ports(byName['hansa-operator'], 'ingress')).toEqual([8081, 9443])
-  expect(ports(byName['hansa-gateway'], 'ingress')).toEqual([8081, 8443])
+  expect(ports(byName['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8445])
   expect(ports(byName['hansa-fetch'], 'ingress')).toEqual([8081, 8444])
-  expect(ports(byName['hansa-operator'], 'egress')).toEqual([53, 443, 6443, 8444])
+  expect(ports(byName['hansa-operator'], 'egress')).toEqual([53, 443, 6443, 8444, 8445])
   expect(ports(byName['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 9443])
   expect(ports(byName['hansa-fetch'], 'egress')).toEqual([53, 443, 6443, 9443])
   const opened = (await render(everything)).find(

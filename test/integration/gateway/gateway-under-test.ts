@@ -114,6 +114,7 @@ export async function startRig(
     stateDir,
     trustDomain,
     port: 0,
+    internalPort: 0,
     probesPort: 0,
     workerPort: 1,
     tlsFiles: undefined,

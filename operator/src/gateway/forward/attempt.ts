@@ -11,6 +11,9 @@ export type AttemptOwner = {
   readonly input: { request: IncomingMessage; response: ServerResponse; requestId: string; route: Route }
   readonly isDone: boolean
   responseBytes: number
+  now(): number
+  /** When the last byte of the request came in; 0 for a body that was there before the attempt. */
+  bodyEndedAt(): number
   retry(): boolean
   retriedAfterAnswer(result: AttemptResult): void
   failed(attempt: Attempt, error: unknown): void
@@ -26,13 +29,16 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #ended = false
   #discarding = false
   #waiting = false
+  #counted = false
   #contentLength: number | undefined
   readonly #exchange: AttemptOwner
+  readonly #beganAt: number
   readonly #worker: Worker
 
   constructor(exchange: AttemptOwner, worker: Worker) {
     this.#exchange = exchange
     this.#worker = worker
+    this.#beganAt = exchange.now()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -55,6 +61,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const draining = status === 503 && `${headers.connection}`.toLowerCase() === 'close'
     const result = draining ? 'draining' : status >= 500 && status !== 504 ? 'serverError' : 'answered'
     this.#worker.record(result)
+    if (result !== 'draining' && status !== 429) this.#count(result)
     if (this.#exchange.isDone) return
     if ((draining || status === 429) && this.#exchange.retry()) {
       // A refusal, so the worker has done nothing. Its short answer is read to the end to keep the connection.
@@ -108,13 +115,24 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const discarding = this.#discarding
     this.#end()
     if (discarding || this.#exchange.isDone) return
-    this.#worker.record(error instanceof BodyTooLargeError ? 'undecided' : resultOfError(error, this.started))
+    const result = error instanceof BodyTooLargeError ? 'undecided' : resultOfError(error, this.started)
+    this.#worker.record(result)
+    if (result !== 'undecided') this.#count(result)
     this.#exchange.failed(this, error)
   }
 
   /** Stops the worker's effort: nobody waits for it any more. */
   abandon(): void {
     if (!this.#ended) this.#controller?.abort(new Error('no longer wanted'))
+  }
+
+  #count(result: AttemptResult): void {
+    if (this.#counted || this.#exchange.input.request.method !== 'POST') return
+    this.#counted = true
+    const now = this.#exchange.now()
+    const { counts } = this.#worker
+    if (result === 'answered') counts.answered(now - Math.max(this.#beganAt, this.#exchange.bodyEndedAt()), now)
+    else counts.failed(now)
   }
 
   #end(): void {

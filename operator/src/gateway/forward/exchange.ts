@@ -63,7 +63,7 @@ export class Exchange implements AttemptOwner {
 
   start(): void {
     const { request, response, head, route, deadline } = this.#input
-    route.inFlight += 1
+    route.enter()
     route.budget.deposit()
     this.#timer = setTimeout(this.#onDeadline, Math.max(1, deadline - this.#deps.now()))
     response.on('close', this.#onClose)
@@ -79,7 +79,7 @@ export class Exchange implements AttemptOwner {
         this.#tryWorker()
       })
     } else {
-      this.#body = new ForwardedBody(request, route.spec.requestBytes)
+      this.#body = new ForwardedBody(request, route.spec.requestBytes, this.#deps.now)
       this.#tryWorker()
     }
   }
@@ -90,6 +90,14 @@ export class Exchange implements AttemptOwner {
 
   get isDone(): boolean {
     return this.#done
+  }
+
+  now(): number {
+    return this.#deps.now()
+  }
+
+  bodyEndedAt(): number {
+    return this.#body instanceof ForwardedBody ? this.#body.endedAt : 0
   }
 
   get canReplay(): boolean {
@@ -157,7 +165,7 @@ export class Exchange implements AttemptOwner {
     }
     // undici marks a stream that it has given up, even an untouched one.
     if (this.#body instanceof ForwardedBody && this.#tried.length > 0) {
-      this.#body = new ForwardedBody(request, route.spec.requestBytes)
+      this.#body = new ForwardedBody(request, route.spec.requestBytes, this.#deps.now)
     }
     this.#tried.push(worker)
     const headers = [
@@ -208,7 +216,7 @@ export class Exchange implements AttemptOwner {
     if (this.#done) return false
     this.#done = true
     clearTimeout(this.#timer)
-    this.#input.route.inFlight -= 1
+    this.#input.route.leave()
     this.#attempt?.abandon()
     return true
   }

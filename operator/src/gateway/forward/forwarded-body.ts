@@ -12,17 +12,21 @@ export class ForwardedBody extends Stream {
   /** True once bytes may have gone to a worker. */
   consumed = false
   bytes = 0
+  /** Monotonic milliseconds; 0 until the last byte came in. */
+  endedAt = 0
   #stopped = false
   #gathered: Buffer[] = []
   #gatheredBytes = 0
   #flush: NodeJS.Immediate | undefined
   readonly #request: IncomingMessage
   readonly #maxBytes: number
+  readonly #now: () => number
 
-  constructor(request: IncomingMessage, maxBytes: number) {
+  constructor(request: IncomingMessage, maxBytes: number, now: () => number) {
     super()
     this.#request = request
     this.#maxBytes = maxBytes
+    this.#now = now
     // Without a listener an error would be thrown; whoever reads the body adds its own.
     this.on('error', () => {})
   }
@@ -80,6 +84,7 @@ export class ForwardedBody extends Stream {
   }
 
   readonly #onEnd = () => {
+    this.endedAt = this.#now()
     this.#emitGathered()
     this.#stopped = true
     this.emit('end')

@@ -1,4 +1,5 @@
 import type { Principal } from '../auth/principal.ts'
+import { RouteDemand } from '../demand/route-demand.ts'
 import { pickWorker } from './pick-worker.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { type Endpoint, type RouteSpec, routeKey } from './route-spec.ts'
@@ -8,7 +9,7 @@ import { Worker, type WorkerDeps } from './worker.ts'
 export class Route {
   readonly key: string
   spec: RouteSpec
-  inFlight = 0
+  readonly demand = new RouteDemand()
   readonly budget: RetryBudget
   #workers = new Map<string, Worker>()
   #list: Worker[] = []
@@ -32,14 +33,30 @@ export class Route {
     this.#workers = new Map(
       wanted.map((endpoint) => {
         const id = `${endpoint.pod} ${endpoint.address}`
-        const worker = before.get(id) ?? new Worker(endpoint, this.#deps)
+        const counts = this.demand.revision(endpoint.revision, this.#deps.now())
+        const worker = before.get(id) ?? new Worker(endpoint, counts, this.#deps)
         worker.endpoint = endpoint
+        worker.counts = counts
         before.delete(id)
         return [id, worker]
       }),
     )
     this.#list = [...this.#workers.values()]
     return [...before.values()]
+  }
+
+  /** Requests that were let in and have no answer yet. */
+  get inFlight(): number {
+    return this.demand.inFlight
+  }
+
+  /** A request was let in; `leave` follows exactly once. */
+  enter(): void {
+    this.demand.enter(this.#deps.now())
+  }
+
+  leave(): void {
+    this.demand.leave(this.#deps.now())
   }
 
   get workers(): readonly Worker[] {

@@ -1,14 +1,17 @@
 import { expect, test } from 'vitest'
+import { RevisionCounts } from '../demand/revision-counts.ts'
 import { pickWorker } from './pick-worker.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { Worker } from './worker.ts'
 
 function worker(pod: string, options: { now?: () => number; revision?: string; percent?: number } = {}): Worker {
   const { now = () => 0, revision = 'r1', percent = 100 } = options
-  return new Worker(
-    { address: '10.0.0.1', pod, revision, percent },
-    { port: 1, now, random: () => 0.5, connect: () => undefined },
-  )
+  return new Worker({ address: '10.0.0.1', pod, revision, percent }, new RevisionCounts(), {
+    port: 1,
+    now,
+    random: () => 0.5,
+    connect: () => undefined,
+  })
 }
 
 test('one failed connection ejects a worker, with a back-off that doubles up to half a minute', () => {

@@ -1,5 +1,6 @@
 import type { buildConnector, Dispatcher } from 'undici'
 import { Pool } from 'undici'
+import type { RevisionCounts } from '../demand/revision-counts.ts'
 import type { Endpoint } from './route-spec.ts'
 
 export type WorkerDeps = {
@@ -21,6 +22,8 @@ const drainingMs = 10_000
 /** One worker pod: its connections, what is under way, and what its answers say of its health (passive checks). */
 export class Worker {
   endpoint: Endpoint
+  /** Where what its revision does is counted. */
+  counts: RevisionCounts
   outstanding = 0
   ejectedUntil = 0
   #pool: Pool | undefined
@@ -28,8 +31,9 @@ export class Worker {
   #ejections = 0
   readonly #deps: WorkerDeps
 
-  constructor(endpoint: Endpoint, deps: WorkerDeps) {
+  constructor(endpoint: Endpoint, counts: RevisionCounts, deps: WorkerDeps) {
     this.endpoint = endpoint
+    this.counts = counts
     this.#deps = deps
   }
 
