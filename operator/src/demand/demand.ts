@@ -29,4 +29,6 @@ export type Demand = {
   window(key: string, seconds: number): ServiceWindow | undefined
   /** Requests that are held or under way now. */
   now(key: string): { inFlight: number; held: number }
+  /** How long no request came or was under way, as far as was reported; Infinity when none was ever seen. */
+  quietSeconds(key: string): number
 }
