@@ -42,7 +42,7 @@ export type FollowedDemand = Demand & {
   close(): Promise<void>
 }
 
-type Follower = { stop: AbortController; name: string; stale: boolean }
+type Follower = { stop: AbortController; name: string; ip: string; stale: boolean }
 
 /** Follows every gateway that runs, until the signal or `close` ends it, and sums what they report. */
 export function followGateways(deps: FollowGatewaysDeps, signal: AbortSignal): FollowedDemand {
@@ -91,12 +91,12 @@ export function followGateways(deps: FollowGatewaysDeps, signal: AbortSignal): F
   function look(pod: Pod): void {
     const { uid = '', name } = pod.metadata
     const ip = pod.status?.podIP
-    if (isOver(pod)) forget(uid)
-    else if (ip !== undefined && pod.status?.phase === 'Running' && !followers.has(uid)) {
-      const stop = new AbortController()
-      followers.set(uid, { stop, name, stale: false })
-      void follow(uid, pod, ip, AbortSignal.any([ended, stop.signal]))
-    }
+    const known = followers.get(uid)
+    if (isOver(pod) || (known !== undefined && known.ip !== ip)) forget(uid)
+    if (ip === undefined || pod.status?.phase !== 'Running' || followers.has(uid)) return
+    const stop = new AbortController()
+    followers.set(uid, { stop, name, ip, stale: false })
+    void follow(uid, pod, ip, AbortSignal.any([ended, stop.signal]))
   }
 
   function forget(uid: string): void {

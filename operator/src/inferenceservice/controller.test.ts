@@ -21,6 +21,7 @@ import { createStore } from '../kube/store.ts'
 import { createLogger } from '../process/log.ts'
 import { reconcileInferenceService } from './controller.ts'
 import { serviceLabel } from './names.ts'
+import { wantedReplicas } from './plan.ts'
 
 const { signal } = new AbortController()
 const context = { signal, log: createLogger('test', 'silent') }
@@ -95,6 +96,13 @@ function setUp(service: InferenceService, models: Model[] = [model('chat-v1', ve
       caUrl: 'https://ca',
       fetchUrl: 'https://fetch',
       gatewayUrl: 'https://gw',
+    },
+    // Without demand: what the spec alone asks for.
+    scaler: {
+      decide: (each: InferenceService) => {
+        const replicas = wantedReplicas(each)
+        return { replicas, from: replicas, reason: 'Unchanged' as const }
+      },
     },
     services: services.store,
     models: modelStore.store,

@@ -21,6 +21,8 @@ import { inferenceServices } from '../kube/hansa-resources.ts'
 import type { Pod } from '../kube/pod-types.ts'
 import { type Live, refOf, refOfKey } from '../kube/resource.ts'
 import type { Store } from '../kube/store.ts'
+import type { Scaler } from '../scaling/scaler.ts'
+import { scalingEvent } from '../scaling/scaling-event.ts'
 import { workerAccount, workerDeployment, workerNetworkPolicy } from './children.ts'
 import { type ModelState, modelState } from './model-state.ts'
 import { deploymentName, revisionLabel, workerServiceAccount } from './names.ts'
@@ -37,6 +39,7 @@ export type InferenceServiceDeps = {
   events: EventRecorder
   clock: Clock
   settings: WorkerSettings
+  scaler: Pick<Scaler, 'decide'>
   services: Store<InferenceService, 'model'>
   models: Store<Model>
   accounts: Store<ServiceAccount>
@@ -61,11 +64,19 @@ export async function reconcileInferenceService(
     deps.models.get({ namespace: service.metadata.namespace ?? '', name: service.spec.modelRef.name }),
   )
   const deployments = deps.deployments.byIndex('service', key)
-  const decided = plan({ service, latest: latestRevision(service, model, deps.settings), deployments })
+  const wanted = deps.scaler.decide(service)
+  const decided = plan({
+    service,
+    latest: latestRevision(service, model, deps.settings),
+    deployments,
+    wanted: wanted.replicas,
+  })
 
   let refusal: KubeApiError | undefined
   try {
     await applyChildren(service, decided, deployments, deps, signal)
+    const scaled = scalingEvent(wanted)
+    if (scaled !== undefined) deps.events.record(service, scaled)
     await removeOld(decided, deps, signal)
   } catch (error) {
     if (!isRefused(error)) throw error

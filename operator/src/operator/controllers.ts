@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client'
+import { followGateways } from '../demand/follow-gateways.ts'
 import type { Identity } from '../identity/identity.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import { reconcileInferenceService } from '../inferenceservice/controller.ts'
@@ -15,6 +16,7 @@ import { modelOfPod, reconcileModel } from '../model/controller.ts'
 import { createFetchClient, type FetchState } from '../model/fetch-client.ts'
 import { startFetchStates } from '../model/fetch-states.ts'
 import type { Logger } from '../process/log.ts'
+import { startScaler } from '../scaling/scaler.ts'
 import { countKinds } from './kind-metrics.ts'
 import { ownerOf, serviceOf, startStores } from './stores.ts'
 
@@ -62,7 +64,29 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     signal,
   )
 
-  const serviceDeps = { ...stores, client, events, clock, settings, applier: createApplier(client, fieldManager) }
+  const demand = followGateways(
+    {
+      client,
+      identity: deps.identity,
+      gatewayUri: spiffe(settings.trustDomain, settings.systemNamespace, 'hansa-gateway'),
+      namespace: settings.systemNamespace,
+      clock,
+      random: Math.random,
+      log,
+      registry,
+    },
+    signal,
+  )
+  const scaler = startScaler({ ...stores, demand, clock, registry }, signal)
+  const serviceDeps = {
+    ...stores,
+    client,
+    scaler,
+    events,
+    clock,
+    settings,
+    applier: createApplier(client, fieldManager),
+  }
   const services = startController(
     { log, registry, clock },
     {
@@ -76,6 +100,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
         source(stores.policies, ownerOf('InferenceService')),
         source(stores.deployments, ownerOf('InferenceService')),
         source(stores.pods, serviceOf),
+        scaler.source,
       ],
       reconcile: (key, context) => reconcileInferenceService(key, context, serviceDeps),
       concurrency,
@@ -88,6 +113,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     else signal.addEventListener('abort', () => done(), { once: true })
   })
   await Promise.all([models.stop(), services.stop()])
+  await demand.close()
   await events.close()
   await fetch.close()
 }
