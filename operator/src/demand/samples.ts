@@ -7,10 +7,10 @@ export type Sample = Pick<ServiceReport, 'arrivals' | 'inFlightSeconds' | 'revis
 export const longestWindowSeconds = 3_600
 
 // Samples older than a minute are thinned to one in ten seconds, those older than ten minutes to one a minute: at most
-// 60 + 54 + 50 of them, however often a gateway reports.
+// some 120 + 54 + 50 of them, however often a gateway reports.
 const fineSeconds = 60
 const middleSeconds = 600
-const leastSpacingSeconds = 0.5
+const leastSpacingSeconds = 0.9
 const compactAt = 256
 
 /** Adds a sample as the newest; those hardly apart in time, and those that say nothing new, take no place. */
