@@ -1,5 +1,6 @@
 export * from './access-key.ts'
 export * from './access-key-reasons.ts'
+export * from './fetch-state.ts'
 export * from './inference-service.ts'
 export * from './inference-service-reasons.ts'
 export * from './model.ts'

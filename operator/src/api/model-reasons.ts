@@ -32,12 +32,19 @@ export const modelReasonTexts = {
   SourceForbidden: {
     status: 'False',
     meaning: 'The source refuses the credentials, or wants some where none are given.',
-    remedy: 'Name a Secret in `spec.source.https.credentialsSecretName` and check its token or user name and password.',
+    remedy:
+      'Name a Secret in `credentialsSecretName` of the source and check its token or user name and password, and what they may read.',
   },
   SourceAddressRefused: {
     status: 'False',
     meaning: 'The source, or a redirect from it, points to a private, loopback or link-local address.',
     remedy: 'Use a public source, or ask the cluster admin to allow the address range for the fetch worker.',
+  },
+  SourceUnsupported: {
+    status: 'False',
+    meaning: 'The registry holds something else than an OCI artifact whose layers are the files as they are.',
+    remedy:
+      'Push the files as they are, each as a layer of its own with its title (`oras push REGISTRY/NAME:TAG model.onnx`), then add a new Model.',
   },
   SourceStalled: {
     status: 'False',

@@ -1,5 +1,6 @@
 import { Agent, request } from 'undici'
 import { z } from 'zod'
+import { type FetchStateAnswer, fetchStateSchema, fetchStatesSchema } from '../api/fetch-state.ts'
 import type { Model } from '../api/model.ts'
 import { type ModelReason, modelReasons } from '../api/model-reasons.ts'
 import { identityConnector } from '../identity/connector.ts'
@@ -9,21 +10,12 @@ import { HansaError, messageOf } from '../process/errors.ts'
 const maxAnswerBytes = 16 * 1024 * 1024
 const timeoutMilliseconds = 10_000
 
-const stateSchema = z.object({
-  uid: z.string(),
-  namespace: z.string(),
-  name: z.string(),
-  generation: z.number(),
-  phase: z.enum(['Pending', 'Fetching', 'Verified', 'Failed']),
-  reason: z.string(),
-  message: z.string(),
-  file: z.string().optional(),
-})
-const listSchema = z.object({ items: z.array(stateSchema) })
 const errorSchema = z.object({ error: z.object({ reason: z.string().max(64), message: z.string().max(2000) }) })
 
 /** How far the fetch worker is with one Model. */
-export type FetchState = Omit<z.infer<typeof stateSchema>, 'reason'> & { reason: ModelReason }
+export type FetchState = Omit<FetchStateAnswer, 'reason' | 'fetchedBytes' | 'totalBytes' | 'retryAt'> & {
+  reason: ModelReason
+}
 
 /** The fetch worker's interface, as docs/architecture.md has it. Throws HansaError: `FetchWorkerUnreachable`, or the worker's own reason. */
 export type FetchClient = {
@@ -67,10 +59,11 @@ export function createFetchClient(deps: { url: string; uri: string; identity: Id
   }
 
   return {
-    list: async (signal) => listSchema.parse(await call('GET', '/v1/models', undefined, signal)).items.map(known),
+    list: async (signal) =>
+      fetchStatesSchema.parse(await call('GET', '/v1/models', undefined, signal)).items.map(known),
     put: async (model, signal) => {
       const answer = await call('PUT', `/v1/models/${model.metadata.uid ?? ''}`, requestFor(model), signal)
-      return known(stateSchema.parse(answer))
+      return known(fetchStateSchema.parse(answer))
     },
     delete: async (uid, signal) => {
       await call('DELETE', `/v1/models/${uid}`, undefined, signal)
@@ -102,7 +95,7 @@ function refusal(call: string, status: number, text: string): HansaError {
 }
 
 /** A newer fetch worker may know reasons that this operator does not; they read as the general one of their phase. */
-function known(state: z.infer<typeof stateSchema>): FetchState {
+function known(state: FetchStateAnswer): FetchState {
   const reason = modelReasons.find((each) => each === state.reason)
   if (reason !== undefined) return { ...state, reason }
   const general = {

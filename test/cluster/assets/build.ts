@@ -1,7 +1,7 @@
 import { rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AssetError } from './asset-error.ts'
-import { type BuildStep, moduleFolder } from './recipe.ts'
+import type { BuildStep } from './recipe.ts'
 import { runLines } from './run-lines.ts'
 
 export interface BuildOptions {
@@ -47,7 +47,7 @@ async function goBuild(step: BuildStep, output: string, { env, onProgress, signa
     const code = await runLines({
       command: 'go',
       args: ['build', ...flags, '-o', output, step.package],
-      cwd: moduleFolder,
+      cwd: step.module,
       // The committed go.sum decides, whatever the user's own settings are.
       env: { ...env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
       onLine: progress.read,

@@ -9,6 +9,8 @@ export const versions = { kubernetes: 'v1.36.3', helm: 'v3.21.4' } as const
 
 /** One run of `go build`. */
 export interface BuildStep {
+  /** Folder of the Go module. */
+  readonly module: string
   /** The file that it makes. */
   readonly file: string
   readonly label: string
@@ -30,6 +32,7 @@ const kubernetesVersion = (pkg: string) => ({
 const helmTarget = (pkg: string) => ({ [`${pkg}.k8sVersionMajor`]: '1', [`${pkg}.k8sVersionMinor`]: '36' })
 
 export const kubeStep: BuildStep = {
+  module: moduleFolder,
   file: 'hansa-kube',
   label: `Kubernetes ${versions.kubernetes}`,
   package: '.',
@@ -42,6 +45,7 @@ export const kubeStep: BuildStep = {
 }
 
 export const etcdStep: BuildStep = {
+  module: moduleFolder,
   file: 'etcd',
   label: 'etcd',
   package: 'go.etcd.io/etcd/server/v3',
@@ -51,6 +55,7 @@ export const etcdStep: BuildStep = {
 }
 
 export const helmStep: BuildStep = {
+  module: moduleFolder,
   file: 'helm',
   label: `Helm ${versions.helm}`,
   package: 'helm.sh/helm/v3/cmd/helm',

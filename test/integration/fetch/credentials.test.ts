@@ -1,58 +1,22 @@
-import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { createAuthority } from '@hansa/operator/identity/authority.ts'
-import { issueCredentials } from '@hansa/operator/identity/memory-identity.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { addModel } from '../../builders/onnx-model.ts'
 import { operatorUri, startRig } from './fetch-rig.ts'
 import { modelRequest } from './model-request.ts'
 import { redirects, sends, startModelSource } from './model-source.ts'
+import { type Secret, startSecretApi } from './secret-api.ts'
 
 const model = addModel()
 const files = { 'model.onnx': model }
 const secretToken = 'do-not-leak-me'
 
-type Secret = { status: number; data?: Record<string, string> }
-
 /** An API server that knows one Secret, a source with two names, and a fetch that uses both. */
 async function withSecret(secret: Secret) {
   const authority = await createAuthority({ trustDomain: 'test.hansa' })
   const source = await startModelSource(authority, ['models.example', 'mirror.example'])
-  const { keyPem, certPem } = await issueCredentials(authority, 'spiffe://test.hansa/ns/default/sa/api', {
-    dnsNames: ['localhost'],
-  })
-  const asked: string[] = []
-  const api = createServer({ key: keyPem, cert: certPem }, (request, response) => {
-    asked.push(`${request.method} ${request.url} ${request.headers.authorization}`)
-    const data = Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value).toString('base64')])
-    response.writeHead(secret.status, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ kind: 'Secret', data: Object.fromEntries(data) }))
-  })
-  api.listen(0, '127.0.0.1')
-  await once(api, 'listening')
-  // listen with a port always gives an AddressInfo.
-  const { port } = api.address() as AddressInfo
-  const account = join('/tmp', `hansa-account-${process.pid}-${port}`)
-  await mkdir(account)
-  await writeFile(join(account, 'token'), 'fetch-own-token\n')
-  await writeFile(join(account, 'ca.crt'), authority.caPem)
-  const rig = await startRig({
-    authority,
-    env: {
-      HANSA_SERVICE_ACCOUNT_DIR: account,
-      KUBERNETES_SERVICE_HOST: 'localhost',
-      KUBERNETES_SERVICE_PORT: String(port),
-      HANSA_FETCH_RETRY_SECONDS: '30',
-    },
-  })
-  onTestFinished(async () => {
-    await source.close()
-    api.close()
-    api.closeAllConnections()
-  })
+  onTestFinished(() => source.close())
+  const { env, asked } = await startSecretApi(authority, secret)
+  const rig = await startRig({ authority, env: { ...env, HANSA_FETCH_RETRY_SECONDS: '30' } })
   const body = modelRequest(`${source.url()}`, files, {
     source: { https: { url: source.url(), credentialsSecretName: 'store' } },
   })

@@ -18,6 +18,8 @@ export type ModelSource = {
   /** TCP connections, also those that never became a request. */
   connections(): number
   handlers: Map<string, Handler>
+  /** Answers what no handler is for; 404 by default. */
+  fallback: Handler
   close(): Promise<void>
 }
 
@@ -37,7 +39,7 @@ export async function startModelSource(
     hits.push({ path, headers: request.headers })
     const handler = handlers.get(path)
     if (handler !== undefined) handler(request, response)
-    else response.writeHead(404).end()
+    else source.fallback(request, response)
   })
   server.on('connection', () => {
     connections += 1
@@ -46,8 +48,9 @@ export async function startModelSource(
   await once(server, 'listening')
   // listen with a port always gives an AddressInfo.
   const { port } = server.address() as AddressInfo
-  return {
+  const source: ModelSource = {
     port,
+    fallback: (_request, response) => response.writeHead(404).end(),
     url: (host = names[0] ?? 'localhost') => `https://${host}:${port}/`,
     hits,
     connections: () => connections,
@@ -59,6 +62,7 @@ export async function startModelSource(
       await closed
     },
   }
+  return source
 }
 
 /** Answers with the bytes, or the rest of them when a range of the same version is asked for. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Credentials } from '@hansa/operator/oci/session.ts'
 import { messageOf } from '@hansa/operator/process/errors.ts'
 import { Client } from 'undici'
 import { z } from 'zod'
@@ -20,14 +21,15 @@ const secretSchema = z.object({ data: z.record(z.string(), z.string()).optional(
 
 /**
  * The value of the Authorization header that a source wants: from the Secret's key `token` (Bearer), or `username` and
- * `password` (Basic). Read anew each time and never kept. Throws FetchError `CredentialsNotGranted`, `SourceUnreachable`.
+ * `password` (Basic); and from `realm` the token service of a registry that may see it, too. Read anew each time and never kept.
+ * Throws FetchError `CredentialsNotGranted`, `SourceUnreachable`.
  */
 export async function readCredentials(
   namespace: string,
   secretName: string,
   signal: AbortSignal,
   deps: CredentialsDeps,
-): Promise<string> {
+): Promise<Credentials> {
   const token = (await readFile(join(deps.serviceAccountDir, 'token'), 'utf8')).trim()
   const ca = await readFile(join(deps.serviceAccountDir, 'ca.crt'), 'utf8')
   const client = new Client(deps.apiUrl, {
@@ -49,7 +51,7 @@ export async function readCredentials(
       throw unusable(`Secret ${secretName} does not exist`, 'create it with key token, or username and password')
     }
     if (response.statusCode !== 200) throw new Error(`the API server answers ${response.statusCode}`)
-    return headerOf(secretSchema.parse(JSON.parse(text)).data ?? {}, secretName)
+    return credentialsOf(secretSchema.parse(JSON.parse(text)).data ?? {}, secretName)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof FetchError) throw error
@@ -65,7 +67,7 @@ function describe(error: unknown): string {
   return error instanceof SyntaxError || error instanceof z.ZodError ? 'unexpected answer' : messageOf(error)
 }
 
-function headerOf(data: Record<string, string>, secretName: string): string {
+function credentialsOf(data: Record<string, string>, secretName: string): Credentials {
   const value = (key: string) => {
     const encoded = data[key]
     return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString('utf8').trim()
@@ -73,9 +75,12 @@ function headerOf(data: Record<string, string>, secretName: string): string {
   const token = value('token')
   const username = value('username')
   const password = value('password')
-  if (token !== undefined && /^[\x21-\x7e]+$/.test(token)) return `Bearer ${token}`
+  const realm = value('realm')
+  const realmOrigin = realm !== undefined && URL.canParse(realm) ? { realmOrigin: new URL(realm).origin } : {}
+  if (token !== undefined && /^[\x21-\x7e]+$/.test(token)) return { authorization: `Bearer ${token}`, ...realmOrigin }
   if (username !== undefined && password !== undefined && !username.includes(':')) {
-    return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+    const basic = Buffer.from(`${username}:${password}`).toString('base64')
+    return { authorization: `Basic ${basic}`, ...realmOrigin }
   }
   throw unusable(`Secret ${secretName} has no usable key token, or username and password`, 'check its keys')
 }

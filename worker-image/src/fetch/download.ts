@@ -5,12 +5,16 @@ import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
 import { ModelRefused } from '../model/model-refused.ts'
 import { FetchError } from './fetch-error.ts'
 import { hashPrefix } from './hash-file.ts'
-import { openSource, type SourceDeps, type SourceResponse } from './open-source.ts'
+import type { SourceResponse } from './open-source.ts'
 import { watchRate } from './rate-watch.ts'
+import { refusedStatus } from './refused-status.ts'
 
 export type WantedFile = { path: string; sha256: string; sizeBytes: number }
 
-export type DownloadDeps = SourceDeps & {
+/** Asks the source for the file or for the range that the headers name; the caller closes the response. */
+export type OpenPart = (headers: Record<string, string>, signal: AbortSignal) => Promise<Omit<SourceResponse, 'url'>>
+
+export type DownloadDeps = {
   stallSeconds: number
   minBytesPerSecond: number
   /** Called with the bytes of the file that are on disk, and with how many of them came just now. */
@@ -18,21 +22,21 @@ export type DownloadDeps = SourceDeps & {
 }
 
 /**
- * Downloads `url` into the file `part` until it has the wanted size and digest, going on where an earlier call stopped. The
+ * Downloads what `source.open` gives into the file `part` until it has the wanted size and digest, going on where an earlier call stopped. The
  * server is asked for a range of the same version (If-Range, RFC 9110 13.1.5); should the whole still not have its digest, it
  * is fetched once more from the start. Throws `FetchError`, or `ModelRefused` for a wrong size or digest.
  */
 export async function download(
-  url: URL,
+  source: { open: OpenPart; host: string },
   wanted: WantedFile,
   part: string,
-  request: { credentials?: string | undefined; signal: AbortSignal },
+  stop: AbortSignal,
   deps: DownloadDeps,
 ): Promise<void> {
   const handle = await open(part, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
   try {
-    const resumed = await attempt(url, wanted, part, handle, request, deps, true)
-    if (resumed === 'again') await attempt(url, wanted, part, handle, request, deps, false)
+    const resumed = await attempt(source, wanted, part, handle, stop, deps, true)
+    if (resumed === 'again') await attempt(source, wanted, part, handle, stop, deps, false)
     await handle.sync()
   } catch (error) {
     throw asStorageError(error)
@@ -43,28 +47,28 @@ export async function download(
 }
 
 async function attempt(
-  url: URL,
+  source: { open: OpenPart; host: string },
   wanted: WantedFile,
   part: string,
   handle: FileHandle,
-  request: { credentials?: string | undefined; signal: AbortSignal },
+  stop: AbortSignal,
   deps: DownloadDeps,
   resume: boolean,
 ): Promise<'done' | 'again'> {
   const before = (await handle.stat()).size
   let position = resume && before <= wanted.sizeBytes ? before : 0
   if (position !== before) await handle.truncate(position)
-  let hash = await hashPrefix(handle, position, request.signal)
+  let hash = await hashPrefix(handle, position, stop)
   const started = position
   if (position < wanted.sizeBytes) {
     const rate = watchRate({ seconds: deps.stallSeconds, minBytes: deps.minBytesPerSecond * deps.stallSeconds })
-    const signal = AbortSignal.any([request.signal, rate.signal])
+    const signal = AbortSignal.any([stop, rate.signal])
     try {
       const validator = position === 0 ? undefined : await readValidator(part)
       const headers: Record<string, string> = {}
       if (position > 0) headers.range = `bytes=${position}-`
       if (validator !== undefined) headers['if-range'] = validator
-      const response = await openSource(url, { headers, credentials: request.credentials, signal }, deps)
+      const response = await source.open(headers, signal)
       try {
         if (position > 0 && response.status === 416) return 'again'
         const offset = checkResponse(response, wanted, position)
@@ -79,10 +83,10 @@ async function attempt(
         await response.close()
       }
     } catch (error) {
-      request.signal.throwIfAborted()
+      stop.throwIfAborted()
       if (rate.signal.aborted) throw rate.signal.reason
       if (error instanceof HansaError || isStorageError(error)) throw error
-      throw new FetchError('SourceUnreachable', `the connection to ${url.host} broke: ${messageOf(error)}`, {
+      throw new FetchError('SourceUnreachable', `the connection to ${source.host} broke: ${messageOf(error)}`, {
         cause: error,
       })
     } finally {
@@ -96,7 +100,7 @@ async function attempt(
 }
 
 async function receive(
-  response: SourceResponse,
+  response: Omit<SourceResponse, 'url'>,
   wanted: WantedFile,
   handle: FileHandle,
   hash: Hash,
@@ -122,20 +126,9 @@ async function receive(
 }
 
 /** Where the bytes of the response begin in the file. */
-function checkResponse(response: SourceResponse, wanted: WantedFile, position: number): number {
+function checkResponse(response: Omit<SourceResponse, 'url'>, wanted: WantedFile, position: number): number {
   const { status, headers } = response
-  if (status === 401 || status === 403) {
-    throw new FetchError('SourceForbidden', `the source answers ${status}`, { retry: 'after', afterSeconds: 300 })
-  }
-  if (status === 404 || status === 410) {
-    throw new FetchError('SourceNotFound', `the source answers ${status}`, { retry: 'after', afterSeconds: 300 })
-  }
-  if (status !== 200 && status !== 206) {
-    const seconds = Number(headers['retry-after'])
-    throw new FetchError('SourceUnreachable', `the source answers ${status}`, {
-      ...(seconds > 0 ? { retry: 'after' as const, afterSeconds: Math.min(seconds, 3600) } : {}),
-    })
-  }
+  if (status !== 200 && status !== 206) throw refusedStatus('the source', response)
   const encoding = headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') {
     throw new FetchError('SourceUnreachable', 'the source compresses its answer although it was asked not to')
@@ -160,7 +153,7 @@ function checkResponse(response: SourceResponse, wanted: WantedFile, position: n
 }
 
 /** A strong ETag, else the date: only those may stand in If-Range. */
-async function writeValidator(part: string, response: SourceResponse): Promise<void> {
+async function writeValidator(part: string, response: Omit<SourceResponse, 'url'>): Promise<void> {
   const { etag, 'last-modified': lastModified } = response.headers
   const validator = typeof etag === 'string' && etag.startsWith('"') ? etag : lastModified
   if (typeof validator !== 'string' || validator.length > 512) await rm(`${part}.json`, { force: true })

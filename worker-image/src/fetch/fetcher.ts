@@ -1,12 +1,14 @@
+import type { ModelFile } from '@hansa/operator/api/model.ts'
 import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { type CheckModelOptions, checkModel } from '../model/check-model.ts'
 import { ModelRefused } from '../model/model-refused.ts'
 import type { BlobStore } from './blob-store.ts'
+import { eachAtOnce } from './each-at-once.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import type { FetchMetrics } from './metrics.ts'
 import type { ModelRecord, ModelState } from './model-record.ts'
-import { type ObtainDeps, obtainFile } from './obtain-file.ts'
+import { type ObtainDeps, type ObtainFile, obtainFrom, sourceKind } from './obtain-file.ts'
 import type { Registry } from './registry.ts'
 
 export type FetcherDeps = {
@@ -134,42 +136,71 @@ export class Fetcher {
   }
 
   async #fetchFiles(record: ModelRecord, signal: AbortSignal): Promise<void> {
-    const { registry, blobs, downloads, obtain, metrics } = this.#deps
-    const { uid, namespace, source, files } = record.request
-    const sourceKind = source.https === undefined ? 'local' : 'https'
+    const { blobs, obtain, downloads } = this.#deps
+    const { files } = record.request
     if (record.state.totalBytes > blobs.maxBytes) {
       throw new ModelRefused(
         'TooLarge',
         `the files have more than the ${blobs.maxBytes} bytes that all models may take`,
       )
     }
-    let finishedBytes = 0
-    for (const [index, file] of files.entries()) {
-      const held = record.delivered.includes(file.sha256) || registry.grants(namespace, file.sha256)
-      if (!held || !blobs.has(file.sha256)) {
-        await downloads.run(namespace, signal, async () => {
-          const message = `fetching file ${index + 1} of ${files.length}`
-          this.#update(record, { phase: 'Fetching', reason: 'Fetching', message })
-          const progress = (onDisk: number, received: number) => {
-            metrics.received.inc({ source: sourceKind }, received)
-            record.state.fetchedBytes = finishedBytes + onDisk
-          }
-          await withFile(file.path, async () => {
-            const part = await blobs.reserve(uid, file.sha256, file.sizeBytes)
-            await obtainFile({ namespace, source }, file, part, { signal, progress }, obtain)
-          })
-          if (blobs.has(file.sha256)) await blobs.discard(uid, file.sha256)
-          else await blobs.adopt(uid, file.sha256)
-        })
-      } else if (blobs.size(file.sha256) !== file.sizeBytes) {
-        throw new ModelRefused('SizeMismatch', `has ${blobs.size(file.sha256)} bytes, not ${file.sizeBytes}`, {
-          file: file.path,
-        })
-      }
-      if (!record.delivered.includes(file.sha256)) record.delivered.push(file.sha256)
-      finishedBytes += file.sizeBytes
-      record.state.fetchedBytes = finishedBytes
+    // Paths with the same bytes are one download, and would be two writers of one unfinished file.
+    const byDigest = Map.groupBy(files, ({ sha256 }) => sha256)
+    const onDisk = new Map<string, number>()
+    let done = 0
+    const show = () => {
+      const message = files.length === 1 ? 'fetching the file' : `fetching, ${done} of ${files.length} files are here`
+      this.#update(record, { phase: 'Fetching', reason: 'Fetching', message })
     }
+    show()
+    await eachAtOnce([...byDigest.values()], downloads.perKey, signal, (stop) => {
+      const obtainFile = obtainFrom(record.request, stop, obtain)
+      return async ([file, ...copies]) => {
+        if (file === undefined) return
+        const other = copies.find(({ sizeBytes }) => sizeBytes !== file.sizeBytes)
+        if (other !== undefined)
+          throw new ModelRefused('SizeMismatch', 'has another size than a file of the same digest', {
+            file: other.path,
+          })
+        await this.#fetchFile(record, file, obtainFile, stop, (bytes) => {
+          onDisk.set(file.sha256, bytes * (1 + copies.length))
+          record.state.fetchedBytes = [...onDisk.values()].reduce((sum, each) => sum + each, 0)
+        })
+        done += 1 + copies.length
+        show()
+      }
+    })
+  }
+
+  async #fetchFile(
+    record: ModelRecord,
+    file: ModelFile,
+    obtainFile: ObtainFile,
+    signal: AbortSignal,
+    onDisk: (bytes: number) => void,
+  ): Promise<void> {
+    const { registry, blobs, downloads, metrics } = this.#deps
+    const { uid, namespace, source } = record.request
+    const { sha256, sizeBytes, path } = file
+    const held = record.delivered.includes(sha256) || registry.grants(namespace, sha256)
+    if (!held || !blobs.has(sha256)) {
+      await downloads.run(namespace, signal, async () => {
+        const progress = (bytes: number, received: number) => {
+          metrics.received.inc({ source: sourceKind(source) }, received)
+          onDisk(bytes)
+        }
+        await withFile(path, async () => {
+          const part = await blobs.reserve(uid, sha256, sizeBytes)
+          await obtainFile(file, part, progress)
+        })
+        if (blobs.has(sha256)) await blobs.discard(uid, sha256)
+        else await blobs.adopt(uid, sha256)
+      })
+    } else if (blobs.size(sha256) !== sizeBytes) {
+      throw new ModelRefused('SizeMismatch', `has ${blobs.size(sha256)} bytes, not ${sizeBytes}`, { file: path })
+    }
+    if (!record.delivered.includes(sha256)) record.delivered.push(sha256)
+    onDisk(sizeBytes)
   }
 
   async #check(record: ModelRecord, signal: AbortSignal): Promise<void> {

@@ -3,14 +3,15 @@ type Waiting = { key: string; start: () => void }
 /** Runs at most `total` pieces of work at once and at most `perKey` of one key, so that no namespace takes all the places. */
 export class KeyedLimit {
   readonly #total: number
-  readonly #perKey: number
+  /** Most pieces of work of one key at once. */
+  readonly perKey: number
   readonly #running = new Map<string, number>()
   #count = 0
   #waiting: Waiting[] = []
 
   constructor(total: number, perKey: number) {
     this.#total = total
-    this.#perKey = perKey
+    this.perKey = perKey
   }
 
   get running(): number {
@@ -55,7 +56,7 @@ export class KeyedLimit {
     for (const waiting of [...this.#waiting]) {
       if (this.#count >= this.#total) return
       const running = this.#running.get(waiting.key) ?? 0
-      if (running >= this.#perKey) continue
+      if (running >= this.perKey) continue
       this.#running.set(waiting.key, running + 1)
       this.#count += 1
       this.#waiting = this.#waiting.filter((other) => other !== waiting)

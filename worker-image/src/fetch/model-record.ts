@@ -1,4 +1,5 @@
-import { modelFileSchema, modelSourceSchema } from '@hansa/operator/api/model.ts'
+import { type FetchStateAnswer, fetchStateSchema } from '@hansa/operator/api/fetch-state.ts'
+import { type ModelSource, modelFileSchema, modelSourceSchema } from '@hansa/operator/api/model.ts'
 import { z } from 'zod'
 
 const kubernetesName = z
@@ -20,8 +21,8 @@ export const modelRequestSchema = z
     files: z.array(modelFileSchema).min(1).max(256),
     entrypoint: z.string().min(1).max(255).optional(),
   })
-  .refine(({ source }) => (source.https === undefined) !== (source.local === undefined) && source.pvc === undefined, {
-    message: 'source must have exactly one of https and local; files on a claim are checked by a Job',
+  .refine(({ source }) => sourceKinds(source).length === 1 && source.pvc === undefined, {
+    message: 'source must have exactly one of https, oci, huggingFace and local; files on a claim are checked by a Job',
     path: ['source'],
   })
   .refine(({ files }) => new Set(files.map(({ path }) => path)).size === files.length, {
@@ -29,28 +30,18 @@ export const modelRequestSchema = z
     path: ['files'],
   })
 
+/** The members of a source that are set. */
+function sourceKinds(source: ModelSource): string[] {
+  return Object.entries(source).flatMap(([kind, value]) => (value === undefined ? [] : [kind]))
+}
+
 export type ModelRequest = z.infer<typeof modelRequestSchema>
 
-export const modelStateSchema = z.object({
-  uid: z.string(),
-  namespace: z.string(),
-  name: z.string(),
-  generation: z.number(),
-  phase: z.enum(['Pending', 'Fetching', 'Verified', 'Failed']),
-  reason: z.string(),
-  message: z.string(),
-  file: z.string().optional(),
-  fetchedBytes: z.number(),
-  totalBytes: z.number(),
-  /** RFC 3339; when a failed model is tried again. Absent: never, until a new generation. */
-  retryAt: z.string().optional(),
-})
-
-export type ModelState = z.infer<typeof modelStateSchema>
+export type ModelState = FetchStateAnswer
 
 export const modelRecordSchema = z.object({
   request: modelRequestSchema,
-  state: modelStateSchema,
+  state: fetchStateSchema,
   /** Digests that this model's own source has delivered: knowing a digest alone gives nobody the bytes. */
   delivered: z.array(z.string()),
   attempts: z.number(),

@@ -17,10 +17,20 @@ export type SourceDeps = {
 }
 
 export type SourceResponse = {
+  /** Where it came from, after redirects. */
+  url: URL
   status: number
   headers: Dispatcher.ResponseData['headers']
-  body: AsyncIterable<Buffer>
+  body: AsyncIterable<Uint8Array>
   close(): Promise<void>
+}
+
+export type SourceRequest = {
+  headers: Record<string, string>
+  credentials?: string | undefined
+  signal: AbortSignal
+  /** Sees the head of each answer that comes from the origin of the URL itself, redirects too; what it throws ends the request. */
+  inspect?: (headers: SourceResponse['headers']) => void
 }
 
 const mostRedirects = 5
@@ -31,14 +41,17 @@ const redirects = new Set([301, 302, 303, 307, 308])
  * comes back must be allowed, and the connection goes to the checked one. `credentials` go to the origin of `url` alone.
  * Throws `FetchError`; the caller closes the response.
  */
-export async function openSource(
-  url: URL,
-  request: { headers: Record<string, string>; credentials?: string | undefined; signal: AbortSignal },
-  deps: SourceDeps,
-): Promise<SourceResponse> {
+export async function openSource(url: URL, request: SourceRequest, deps: SourceDeps): Promise<SourceResponse> {
   let target = url
   for (let hop = 0; hop <= mostRedirects; hop += 1) {
-    const response = await open(target, request, target.origin === url.origin, deps)
+    const atHome = target.origin === url.origin
+    const response = await open(target, request, atHome, deps)
+    try {
+      if (atHome) request.inspect?.(response.headers)
+    } catch (error) {
+      await response.close()
+      throw error
+    }
     if (!redirects.has(response.status)) return response
     await response.close()
     target = redirectTarget(response.headers.location, target)
@@ -62,7 +75,7 @@ function redirectTarget(location: string | string[] | undefined, from: URL): URL
 
 async function open(
   url: URL,
-  request: { headers: Record<string, string>; credentials?: string | undefined; signal: AbortSignal },
+  request: SourceRequest,
   withCredentials: boolean,
   deps: SourceDeps,
 ): Promise<SourceResponse> {
@@ -91,7 +104,7 @@ async function open(
     })
     // Destroying the client fails a body that nobody reads to its end; that is how a response is given up.
     response.body.on('error', () => undefined)
-    return { status: response.statusCode, headers: response.headers, body: response.body, close }
+    return { url, status: response.statusCode, headers: response.headers, body: response.body, close }
   } catch (error) {
     await close()
     request.signal.throwIfAborted()
