@@ -43,7 +43,7 @@ export function workerNetworkPolicy(service: InferenceService, systemNamespace: 
       },
       policyTypes: ['Ingress', 'Egress'],
       ingress: [
-        { from: [system('gateway')], ports: [tcp(8443)] },
+        { from: [system('gateway')], ports: [tcp(8443), tcp(8444)] },
         { from: [{ namespaceSelector: {} }], ports: [tcp(8081)] },
       ],
       egress: [

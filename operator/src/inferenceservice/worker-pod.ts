@@ -139,6 +139,7 @@ function serve(service: InferenceService, model: Model, entrypoint: string, sett
     ],
     ports: [
       { name: 'https', containerPort: 8443 },
+      { name: 'grpc', containerPort: 8444 },
       { name: 'probes', containerPort: 8081 },
     ],
     resources: { ...(requests !== undefined && { requests }), ...(limits !== undefined && { limits }) },

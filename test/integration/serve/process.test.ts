@@ -42,6 +42,7 @@ async function withProcess(
     POD_IP: '127.0.0.1',
     HANSA_INSECURE_LOOPBACK: 'true',
     HANSA_SERVE_PORT: String(port),
+    HANSA_GRPC_PORT: '0',
     HANSA_PROBES_PORT: String(probesPort),
     HANSA_MODEL_DIR: folder,
     HANSA_TERMINATION_LOG: join(folder, 'termination'),

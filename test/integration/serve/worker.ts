@@ -48,6 +48,7 @@ export async function startWorker(model: Uint8Array, options: WorkerOptions = {}
     HANSA_LAMEDUCK_SECONDS: '0.3',
     HANSA_CPUS: '1',
     HANSA_SERVE_PORT: '0',
+    HANSA_GRPC_PORT: '0',
     HANSA_PROBES_PORT: '0',
     POD_IP: '127.0.0.1',
     ...(options.mtls === undefined

@@ -7,9 +7,13 @@ export function createServeMetrics(registry: Registry, labels: { model: string; 
   const registers = [registry]
   const labelNames = ['model', 'version']
   const counter = (name: string, help: string) => {
-    const one = new Counter({ name, help, labelNames, registers }).labels(labels)
+    const counter = new Counter({ name, help, labelNames, registers })
+    const one = counter.labels(labels)
     one.inc(0) // A counter that exists from the start shows its first event as a rise.
-    return one
+    return {
+      inc: (by?: number) => one.inc(by),
+      value: async () => (await counter.get()).values[0]?.value ?? 0,
+    }
   }
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers }).labels(labels)
   const provider = new Gauge({
@@ -19,6 +23,8 @@ export function createServeMetrics(registry: Registry, labels: { model: string; 
     registers,
   })
   return {
+    /** What statistics tell beside the counters. */
+    answered: { successMicros: 0, failureMicros: 0, lastAtMs: 0 },
     success: counter('nv_inference_request_success', 'Inference requests answered with a result.'),
     failure: counter('nv_inference_request_failure', 'Inference requests answered with an error.'),
     inferences: counter('nv_inference_count', 'Inferences performed.'),

@@ -24,6 +24,7 @@ const envSchema = z
     HANSA_INSECURE_LOOPBACK: z.enum(['true', 'false']).default('false'),
     POD_IP: z.string().min(1),
     HANSA_SERVE_PORT: port.default(8443),
+    HANSA_GRPC_PORT: port.default(8444),
     HANSA_PROBES_PORT: port.default(8081),
     HANSA_CPUS: z.coerce.number().positive().max(1024).optional(),
     HANSA_SESSIONS: count.max(256).default(1),
@@ -64,6 +65,7 @@ export function serveSettings(env: Readonly<Record<string, string | undefined>>)
     modelDir: data.HANSA_MODEL_DIR,
     host: data.POD_IP,
     port: data.HANSA_SERVE_PORT,
+    grpcPort: data.HANSA_GRPC_PORT,
     probesPort: data.HANSA_PROBES_PORT,
     /** Undefined: plain HTTP on loopback. */
     gatewayUri: data.HANSA_INSECURE_LOOPBACK === 'true' ? undefined : data.HANSA_GATEWAY_URI,

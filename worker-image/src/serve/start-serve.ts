@@ -4,6 +4,7 @@ import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { startProbes } from '@hansa/operator/process/probes.ts'
 import type { Registry } from 'prom-client'
+import { startGrpcServer } from './grpc/server.ts'
 import { createServeMetrics } from './metrics.ts'
 import { checkModelFiles } from './model-files.ts'
 import { createCodec } from './rest/codec.ts'
@@ -35,6 +36,8 @@ export type ServeDeps = {
 
 export type Serve = {
   readonly url: string
+  /** `host:port` of the gRPC listener. */
+  readonly grpcAddress: string
   readonly probesUrl: string
   /** Process ids of the sessions, for tests and the log. */
   sessionPids(): readonly number[]
@@ -91,6 +94,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     { host: settings.host, port: settings.port, maxConnections: 2 * limits.queueDepth + 256 },
     { worker, budget, log, tls },
   )
+  const grpc = await startGrpcServer({ host: settings.host, port: settings.grpcPort }, { worker, budget, log, tls })
   const probes = await startProbes({
     host: settings.host,
     port: settings.probesPort,
@@ -155,6 +159,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   async function stop(): Promise<void> {
     clearInterval(sampling)
     await rest.close()
+    await grpc.close()
     await Promise.all(slots.map((slot) => slot.stop()))
     await threads.close()
     await probes.close()
@@ -172,17 +177,21 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   let closed: Promise<void> | undefined
   async function drain(): Promise<void> {
     phase = 'draining'
-    log.info({ lameDuckSeconds: settings.lameDuckSeconds, active: rest.active }, 'draining')
+    log.info({ lameDuckSeconds: settings.lameDuckSeconds, active: rest.active + grpc.active }, 'draining')
     await delay(settings.lameDuckSeconds * 1000)
     phase = 'closing'
     rest.endIdle()
-    await rest.settled(AbortSignal.timeout(timeouts.drainSeconds * 1000))
-    if (rest.active > 0) log.warn({ active: rest.active }, 'requests were still running at the end of the drain time')
+    grpc.goAway()
+    const drained = AbortSignal.timeout(timeouts.drainSeconds * 1000)
+    await Promise.all([rest.settled(drained), grpc.settled(drained)])
+    const active = rest.active + grpc.active
+    if (active > 0) log.warn({ active }, 'requests were still running at the end of the drain time')
     await stop()
   }
 
   return {
     url: rest.url,
+    grpcAddress: grpc.address,
     probesUrl: probes.url,
     sessionPids: () => slots.flatMap((slot) => slot.pid ?? []),
     close: () => {

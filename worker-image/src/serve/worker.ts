@@ -6,7 +6,12 @@ import type { Signature } from './tensor.ts'
 /** What a protocol's server needs of the worker behind it. */
 export type Worker = {
   readonly model: { readonly name: string; readonly version: string }
-  readonly limits: { readonly requestBytes: number; readonly responseBytes: number; readonly requestSeconds: number }
+  readonly limits: {
+    readonly requestBytes: number
+    readonly responseBytes: number
+    readonly requestSeconds: number
+    readonly queueDepth: number
+  }
   readonly metrics: ServeMetrics
   readonly scheduler: Scheduler
   /** Undefined until the model is loaded. */

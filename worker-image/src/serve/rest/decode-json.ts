@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
-import { InferProblem, invalid } from '../problem.ts'
+import { invalid } from '../problem.ts'
 import { checkInputs, checkOutputs } from '../signature.ts'
 import { elementCount, type Signature, type TensorSpec } from '../tensor.ts'
+import { refuseUnsupported } from '../unsupported-parameters.ts'
 import { type InferBody, inferBodySchema, type Parameters } from './infer-body.ts'
 import { parseSkeleton } from './json-skeleton.ts'
 import { readTensorData } from './json-tensor.ts'
@@ -34,7 +35,7 @@ export function decodeJson(json: Uint8Array, signature: Signature, maxElements: 
     )
   }
   const body = parsed.data
-  refuseUnsupported(body)
+  refuseUnsupportedIn(body)
   const specs = checkInputs(body.inputs, signature, maxElements)
   const buffer = Buffer.from(json.buffer, json.byteOffset, json.byteLength)
   const inputs = body.inputs.map((input, index): JsonInput => {
@@ -57,19 +58,9 @@ export function decodeJson(json: Uint8Array, signature: Signature, maxElements: 
   return { id: body.id, inputs, outputs }
 }
 
-/** Parameters whose meaning would be lost if they were merely ignored. */
-const unsupported = ['shared_memory_region', 'classification', 'sequence_id', 'sequence_start', 'sequence_end'] as const
-
-function refuseUnsupported(body: InferBody): void {
-  for (const parameters of [
-    body.parameters,
-    ...[...body.inputs, ...(body.outputs ?? [])].map((one) => one.parameters),
-  ]) {
-    for (const name of unsupported) {
-      if (parameters !== undefined && Object.hasOwn(parameters, name)) {
-        throw new InferProblem('Unsupported', `parameter ${name} is not supported`)
-      }
-    }
+function refuseUnsupportedIn(body: InferBody): void {
+  for (const { parameters } of [body, ...body.inputs, ...(body.outputs ?? [])]) {
+    refuseUnsupported(Object.keys(parameters ?? {}))
   }
 }
 

@@ -88,7 +88,7 @@ export function readBody(
   })
 }
 
-function tooLarge(maxBytes: number): InferProblem {
+export function tooLarge(maxBytes: number): InferProblem {
   return new InferProblem(
     'RequestTooLarge',
     `the body is larger than the ${maxBytes} bytes of the service's limits.requestBytes`,

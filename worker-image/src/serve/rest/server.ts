@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Identity } from '@hansa/operator/identity/identity.ts'
 import { followIdentity, peerUri, serverTls } from '@hansa/operator/identity/tls.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
+import { counted } from '../counted.ts'
 import type { Worker } from '../worker.ts'
 import { answerJson, beginAnswer, refuse, traceOf } from './answer.ts'
 import { describe } from './describe.ts'
@@ -109,20 +110,10 @@ export async function startRestServer(
       const { ok, body } = describe(found, worker)
       return answerJson(response, ok ? 200 : 503, body)
     }
-    const startedAt = performance.now()
-    try {
+    await counted(worker.metrics, async () => {
       if (worker.closing) throw new HttpProblem(503, 'the worker is shutting down', { 'retry-after': '1' })
       await infer(request, response, worker, budget, expectsContinue)
-      worker.metrics.success.inc()
-      worker.metrics.inferences.inc()
-    } catch (error) {
-      worker.metrics.failure.inc()
-      throw error
-    } finally {
-      const micros = (performance.now() - startedAt) * 1000
-      worker.metrics.requestMicros.inc(micros)
-      worker.metrics.seconds.observe(micros / 1e6)
-    }
+    })
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): string {
