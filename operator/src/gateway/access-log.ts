@@ -44,6 +44,7 @@ export function createAccessLog(deps: { log: Logger; sample: number; random: () 
         caller: principal === undefined ? undefined : callerName(principal),
         worker: result.worker,
         attempts: result.attempts,
+        heldMs: result.heldMs === undefined ? undefined : Math.round(result.heldMs),
         failure: result.failure,
       },
       'request',

@@ -33,6 +33,7 @@ export type HandlerDeps = {
   isDraining: () => boolean
   capacity: Capacity
   onUpstreamError: ExchangeDeps['onUpstreamError']
+  onHeld: ExchangeDeps['onHeld']
   onFinished: (finished: Finished) => void
   signal: AbortSignal
 }
@@ -52,7 +53,12 @@ type Incoming = {
 /** Makes the function that takes each request: read the head, authenticate, authorise, bound, then forward. */
 export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessage, response: ServerResponse) => void {
   const { authenticator, routes, now, randomHex } = deps
-  const exchangeDeps: ExchangeDeps = { now, onUpstreamError: deps.onUpstreamError, onDone: () => {} }
+  const exchangeDeps: ExchangeDeps = {
+    now,
+    onUpstreamError: deps.onUpstreamError,
+    onHeld: deps.onHeld,
+    onDone: () => {},
+  }
 
   function refuseIncoming(incoming: Incoming, refusal: Refusal, failure: string): void {
     const { request, response, requestId } = incoming
@@ -64,6 +70,7 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
       attempts: 0,
       worker: undefined,
       failure,
+      heldMs: undefined,
     })
   }
 
@@ -102,7 +109,7 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
     }
     const deadline = startedAt + Math.min(spec.requestSeconds * 1000, head.timeoutMs ?? Number.POSITIVE_INFINITY)
     const exchange = new Exchange(
-      { request, response, head, target, trace, requestId, route, deadline },
+      { request, response, head, target, trace, requestId, principal, route, deadline },
       {
         ...exchangeDeps,
         onDone: (_input, result) => {

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { IssuerKeys } from './auth/issuer-keys.ts'
+import type { HoldOutcome } from './forward/exchange.ts'
 import type { Finished } from './handle-request.ts'
 import type { Route } from './route/route.ts'
 import { routeKey } from './route/route-spec.ts'
@@ -8,12 +9,14 @@ import type { AttemptResult } from './route/worker.ts'
 
 export type GatewayMetrics = {
   finished(finished: Finished, seconds: number): void
+  held(route: Route, outcome: HoldOutcome, heldMs: number | undefined): void
   upstreamError(route: Route, reason: AttemptResult, retried: boolean): void
   tlsError(): void
   /** Drops the series of a service that is gone. */
   forget(namespace: string, service: string): void
 }
 
+const holdOutcomes: readonly HoldOutcome[] = ['released', 'full', 'waited', 'closed', 'draining', 'left']
 const reasons: readonly AttemptResult[] = ['serverError', 'unreachable', 'broken', 'draining', 'answered', 'undecided']
 
 /** Registers the gateway's metrics. Only names of services that exist become labels; everything else is "unknown". */
@@ -55,6 +58,31 @@ export function createMetrics(deps: {
     name: 'hansa_gateway_tls_errors_total',
     help: 'Handshakes of users that failed.',
     registers,
+  })
+  const holds = new Counter({
+    name: 'hansa_gateway_holds_total',
+    help: 'Waits for a service to wake, by how they ended.',
+    labelNames: [...service, 'outcome'],
+    registers,
+  })
+  const heldSeconds = new Histogram({
+    name: 'hansa_gateway_held_seconds',
+    help: 'How long requests waited for a service to wake.',
+    labelNames: [...service],
+    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
+    registers,
+  })
+  new Gauge({
+    name: 'hansa_gateway_held',
+    help: 'Requests that wait for a service to wake.',
+    labelNames: [...service],
+    registers,
+    collect() {
+      this.reset()
+      for (const { spec, demand } of routes.list()) {
+        if (spec.mayWake) this.set({ namespace: spec.namespace, service: spec.service }, demand.held)
+      }
+    },
   })
   new Gauge({
     name: 'hansa_gateway_in_flight',
@@ -125,6 +153,11 @@ export function createMetrics(deps: {
       upstreamErrors.inc({ ...labelsOf(route), reason })
       if (retried) retries.inc(labelsOf(route))
     },
+    held(route, outcome, heldMs) {
+      const labels = labelsOf(route)
+      holds.inc({ ...labels, outcome })
+      if (heldMs !== undefined) heldSeconds.observe(labels, heldMs / 1000)
+    },
     tlsError: () => tlsErrors.inc(),
     forget(namespace, service) {
       const labels = { namespace, service }
@@ -133,6 +166,8 @@ export function createMetrics(deps: {
       codes.delete(key)
       for (const reason of reasons) upstreamErrors.remove({ ...labels, reason })
       duration.remove(labels)
+      heldSeconds.remove(labels)
+      for (const outcome of holdOutcomes) holds.remove({ ...labels, outcome })
       retries.remove(labels)
     },
   }

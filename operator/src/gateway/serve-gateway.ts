@@ -15,6 +15,7 @@ import { IssuerKeys } from './auth/issuer-keys.ts'
 import { clusterKeySource, oidcKeySource } from './auth/key-source.ts'
 import { serveDemand } from './demand/serve-demand.ts'
 import { createRequestHandler } from './handle-request.ts'
+import { ByteBudget } from './hold/byte-budget.ts'
 import { certificateFromFiles, certificateOfIdentity } from './http/server-certificate.ts'
 import { createRandomHex } from './http/trace-context.ts'
 import { startUserServer } from './http/user-server.ts'
@@ -23,6 +24,10 @@ import { followRoutes, type RouteSource } from './route/follow-routes.ts'
 import { RouteTable } from './route/route-table.ts'
 import { SavedRoutes } from './route/saved-routes.ts'
 import type { ServingSettings } from './settings.ts'
+
+// Small bodies of requests that wait for a service to wake; large ones stay on their sockets.
+const heldBytes = 64 * 1024 * 1024
+const refusalsMs = 250
 
 export type GatewayDeps = {
   /** The gateway's own certificate; with DNS names where no certificate files are set. */
@@ -56,7 +61,9 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   const stopping = new AbortController()
   const { signal } = stopping
   const now = () => clock.monotonic()
+  let hurryDemand = () => {}
   const routes = new RouteTable({
+    hold: { clock, bytes: new ByteBudget(heldBytes), onWaiting: () => hurryDemand() },
     port: settings.workerPort,
     now,
     random,
@@ -103,6 +110,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     isDraining: () => draining,
     capacity,
     onUpstreamError: metrics.upstreamError,
+    onHeld: metrics.held,
     onFinished: (finished) => {
       const durationMs = now() - finished.startedAt
       metrics.finished(finished, durationMs / 1000)
@@ -133,6 +141,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     clock,
     log,
   })
+  hurryDemand = demand.hurry
   const probes = await startProbes({
     host: settings.host,
     port: settings.probesPort,
@@ -150,7 +159,11 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     draining = true
     await sleep(clock, settings.lameDuckSeconds * 1000, signal)
     const overdue = new AbortController()
-    const cancel = clock.after(settings.drainSeconds * 1000, () => overdue.abort())
+    let cancel = clock.after(settings.drainSeconds * 1000, () => {
+      // Whoever still waits for a worker gets an answer before connections are cut.
+      routes.refuseHeld()
+      cancel = clock.after(refusalsMs, () => overdue.abort())
+    })
     await server.close(overdue.signal)
     cancel()
     await demand.close()

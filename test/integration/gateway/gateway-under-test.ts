@@ -13,7 +13,7 @@ import { type Logger, pino } from 'pino'
 import { Registry } from 'prom-client'
 import { Agent, type Dispatcher, request } from 'undici'
 import { type ScriptedCluster, scriptedCluster } from './scripted-cluster.ts'
-import { startTestWorker, type TestWorker } from './test-worker.ts'
+import { echo, startTestWorker, type TestWorker } from './test-worker.ts'
 
 export const trustDomain = 'test.hansa'
 export const caller = { namespace: 'apps', name: 'caller' }
@@ -32,7 +32,7 @@ export type Rig = {
   agent: Agent
   /** Signs with the cluster's key; claims override those of a good token, undefined removes one. */
   token(claims?: Claims, header?: { kid?: string }): Promise<string>
-  addWorker(service?: string, namespace?: string): Promise<TestWorker>
+  addWorker(service?: string, namespace?: string, handle?: TestWorker['handle'], revision?: string): Promise<TestWorker>
   call(path: string, options?: CallOptions): Promise<Answer>
   restart(): Promise<void>
   /** Waits until the gateway's routes hold that many workers of a service. */
@@ -170,15 +170,16 @@ export async function startRig(
       }
       return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header }).sign(privateKey)
     },
-    addWorker: async (service = 'digits', namespace = 'apps') => {
+    addWorker: async (service = 'digits', namespace = 'apps', handle = echo, revision = 'r1') => {
       const worker = await startTestWorker({
         authority,
         uri: spiffe(trustDomain, namespace, `${service}-worker`),
         address: loopback(),
         port: workerPort,
       })
+      worker.handle = handle
       workers.push(worker)
-      cluster.pods = [...cluster.pods, workerPod(service, namespace, worker.address)]
+      cluster.pods = [...cluster.pods, workerPod(service, namespace, worker.address, revision)]
       cluster.changed()
       await eventually(async () => {
         const metrics = await rig.registry.metrics()

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
+import { heldHeader } from '../hold/hold-refusal.ts'
 import { responseHead } from '../http/response-head.ts'
 import type { Route } from '../route/route.ts'
 import type { AttemptResult, Worker } from '../route/worker.ts'
@@ -14,7 +15,10 @@ export type AttemptOwner = {
   now(): number
   /** When the last byte of the request came in; 0 for a body that was there before the attempt. */
   bodyEndedAt(): number
+  readonly heldMs: number | undefined
   retry(): boolean
+  /** Waits in line once more after a worker refused. */
+  waitAgain(): boolean
   retriedAfterAnswer(result: AttemptResult): void
   failed(attempt: Attempt, error: unknown): void
   refuse(status: number, error: string, failure: string): void
@@ -63,7 +67,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#worker.record(result)
     if (result !== 'draining' && status !== 429) this.#count(result)
     if (this.#exchange.isDone) return
-    if ((draining || status === 429) && this.#exchange.retry()) {
+    if (status === 429) this.#worker.recordFull()
+    if ((draining || status === 429) && (this.#exchange.retry() || this.#exchange.waitAgain())) {
       // A refusal, so the worker has done nothing. Its short answer is read to the end to keep the connection.
       this.#discarding = true
       this.#exchange.retriedAfterAnswer(result)
@@ -81,6 +86,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     // An answer before the whole request came: what is left of the request is not worth keeping the connection for.
     if (!request.complete) response.shouldKeepAlive = false
     this.#contentLength = head.contentLength
+    const { heldMs } = this.#exchange
+    if (heldMs !== undefined) head.headers.push(heldHeader, `${Math.round(heldMs)}`)
     response.writeHead(status, head.headers)
   }
 

@@ -1,4 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { callerName, type Principal } from '../auth/principal.ts'
+import type { HoldEnd, HoldRefusal } from '../hold/hold-queue.ts'
+import { heldHeader, holdRefusal } from '../hold/hold-refusal.ts'
 import { endAfterBody } from '../http/linger.ts'
 import { refuse } from '../http/refuse.ts'
 import type { RequestHead } from '../http/request-head.ts'
@@ -18,6 +21,7 @@ export type ExchangeInput = {
   target: Target
   trace: TraceContext
   requestId: string
+  principal: Principal
   route: Route
   /** Monotonic milliseconds. */
   deadline: number
@@ -32,14 +36,20 @@ export type ExchangeResult = {
   worker: string | undefined
   /** Why the gateway itself gave the answer or cut it off; undefined when the worker's answer went through whole. */
   failure: string | undefined
+  /** How long it waited for the service to wake; undefined when it did not. */
+  heldMs: number | undefined
 }
 
 export type ExchangeDeps = {
   now: () => number
   /** An attempt failed before an answer; `retried` tells whether another followed. */
   onUpstreamError: (route: Route, reason: AttemptResult, retried: boolean) => void
+  /** A request that waited for the service to wake goes on, or not: why. */
+  onHeld: (route: Route, outcome: HoldOutcome, heldMs: number | undefined) => void
   onDone: (input: ExchangeInput, result: ExchangeResult) => void
 }
+
+export type HoldOutcome = 'released' | HoldRefusal | 'left'
 
 const maxRetries = 2
 const clientClosedStatus = 499 // as nginx logs it; never sent
@@ -53,6 +63,12 @@ export class Exchange implements AttemptOwner {
   #body: Buffer | ForwardedBody | undefined
   #timer: NodeJS.Timeout | undefined
   #done = false
+  #attempts = 0
+  #released = false
+  #heldSince = 0
+  #heldUntil: number | undefined
+  #cancelHold: (() => void) | undefined
+  heldMs: number | undefined
   requestBytes = 0
   responseBytes = 0
 
@@ -112,6 +128,19 @@ export class Exchange implements AttemptOwner {
     return true
   }
 
+  /**
+   * After a refusal, where the service may be asleep: a worker that went away just now is waited for, and so is room in the queue of
+   * one that has only come up, for requests that waited before.
+   */
+  waitAgain(unreachable = false): boolean {
+    const { route } = this.#input
+    if (this.#done || !this.canReplay || !route.mayHold) return false
+    if (!unreachable && this.heldMs === undefined && route.workers.some((worker) => !worker.isEjected())) return false
+    if (this.#heldUntil !== undefined && this.#heldUntil <= this.#deps.now()) return false
+    this.#wait()
+    return true
+  }
+
   failed(attempt: Attempt, error: unknown): void {
     if (this.#done || attempt !== this.#attempt) return
     if (error instanceof BodyTooLargeError) {
@@ -122,7 +151,8 @@ export class Exchange implements AttemptOwner {
     // A request whose bytes may have reached a worker is not sent again unless its method says that it is safe (RFC 9110
     // section 9.2.2): the worker may have done the work already.
     const mayRepeat = !attempt.started || this.#input.request.method !== 'POST'
-    const retried = !this.#input.response.headersSent && mayRepeat && this.retry()
+    const again = () => this.retry() || (!attempt.started && this.waitAgain(true))
+    const retried = !this.#input.response.headersSent && mayRepeat && again()
     this.#deps.onUpstreamError(this.#input.route, result, retried)
     if (retried) return
     if (this.#input.response.headersSent) this.cutOff('WorkerBroke')
@@ -138,6 +168,7 @@ export class Exchange implements AttemptOwner {
   refuse(status: number, error: string, failure: string, headers: Record<string, string> = {}): void {
     const { request, response, requestId } = this.#input
     if (!this.#stop()) return
+    if (this.heldMs !== undefined) headers[heldHeader] = `${Math.round(this.heldMs)}`
     this.responseBytes = refuse(request, response, { status, error, headers }, requestId)
     this.#report(status, failure)
   }
@@ -158,16 +189,22 @@ export class Exchange implements AttemptOwner {
 
   #tryWorker(): void {
     const { route, head, trace, requestId, target, request } = this.#input
+    if (!this.#released && route.mustWait()) {
+      this.#wait()
+      return
+    }
     const worker = route.pick(this.#tried)
     if (worker === undefined) {
+      if (this.waitAgain(true)) return
       this.refuse(503, 'the service has no ready worker', 'NoReadyWorker', { 'retry-after': '2' })
       return
     }
     // undici marks a stream that it has given up, even an untouched one.
-    if (this.#body instanceof ForwardedBody && this.#tried.length > 0) {
+    if (this.#body instanceof ForwardedBody && this.#attempts > 0) {
       this.#body = new ForwardedBody(request, route.spec.requestBytes, this.#deps.now)
     }
     this.#tried.push(worker)
+    this.#attempts += 1
     const headers = [
       ...head.forwarded,
       'x-request-id',
@@ -197,11 +234,54 @@ export class Exchange implements AttemptOwner {
     )
   }
 
+  #wait(): void {
+    const { route, principal, deadline } = this.#input
+    const now = this.#deps.now()
+    this.#heldUntil ??= route.holdUntil(deadline)
+    this.#heldSince = now
+    this.#tried.length = 0
+    this.#attempt = undefined
+    let ended = false
+    const cancel = route.hold.wait(
+      {
+        caller: callerName(principal),
+        until: this.#heldUntil,
+        bytes: Buffer.isBuffer(this.#body) ? this.#body.length : 0,
+      },
+      (end) => {
+        ended = true
+        this.#onHoldEnd(end)
+      },
+    )
+    // A full queue refuses before it returns.
+    if (!ended) this.#cancelHold = cancel
+  }
+
+  #onHoldEnd(end: HoldEnd): void {
+    const { route, deadline } = this.#input
+    this.#cancelHold = undefined
+    const outcome = end.released ? 'released' : end.reason
+    if (outcome !== 'full') this.heldMs = (this.heldMs ?? 0) + end.heldMs
+    this.#deps.onHeld(route, outcome, this.heldMs)
+    if (end.released) {
+      this.#released = true
+      this.#tryWorker()
+      return
+    }
+    if (end.reason === 'waited' && this.#deps.now() >= deadline - 1) {
+      this.#onDeadline()
+      return
+    }
+    const { refusal, failure } = holdRefusal(end, route.spec.holdSeconds)
+    this.refuse(refusal.status, refusal.error, failure, { ...refusal.headers })
+  }
+
   readonly #onDeadline = () => {
     if (this.#done) return
+    this.#leaveLine('waited')
     const { request, response, route } = this.#input
     if (response.headersSent) this.cutOff('DeadlineExceeded')
-    else if (!request.complete && this.#attempt === undefined) {
+    else if (!request.complete && this.#attempt === undefined && this.#heldUntil === undefined) {
       this.refuse(408, 'the request body did not arrive in time', 'RequestTimeout')
     } else
       this.refuse(504, `no answer within the deadline (at most ${route.spec.requestSeconds} s)`, 'DeadlineExceeded')
@@ -216,9 +296,18 @@ export class Exchange implements AttemptOwner {
     if (this.#done) return false
     this.#done = true
     clearTimeout(this.#timer)
+    this.#leaveLine('left')
     this.#input.route.leave()
     this.#attempt?.abandon()
     return true
+  }
+
+  #leaveLine(outcome: HoldOutcome): void {
+    if (this.#cancelHold === undefined) return
+    this.#cancelHold()
+    this.#cancelHold = undefined
+    this.heldMs = (this.heldMs ?? 0) + this.#deps.now() - this.#heldSince
+    this.#deps.onHeld(this.#input.route, outcome, this.heldMs)
   }
 
   #report(status: number, failure: string | undefined): void {
@@ -227,9 +316,10 @@ export class Exchange implements AttemptOwner {
       status,
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
-      attempts: this.#tried.length,
+      attempts: this.#attempts,
       worker: this.#tried.at(-1)?.endpoint.pod,
       failure,
+      heldMs: this.heldMs,
     })
   }
 }

@@ -105,7 +105,10 @@ function slimService(service: Live<InferenceService>): Live<InferenceService> {
       ...spec,
       resources: {},
     },
-    status: { traffic: status?.traffic ?? [] },
+    status: {
+      traffic: status?.traffic ?? [],
+      ...(status?.rollout === undefined ? {} : { rollout: status.rollout }),
+    },
   }
 }
 

@@ -57,6 +57,42 @@ test('missing fields get their defaults, and nobody is allowed', () => {
   })
 })
 
+test.each([
+  [{}, false],
+  [{ minReplicas: 0 }, true],
+  [{ mode: 'External', minReplicas: 1 }, true],
+])('with scaling %j a service may wake: %j', (scaling, mayWake) => {
+  const { routes } = planRoutes([service({ scaling: { ...scaling, holdSeconds: 7 }, limits: { held: 9 } })], [])
+  expect(routes[0]).toMatchObject({ mayWake, holdSeconds: 7, held: 9, queueDepth: 100 })
+})
+
+test('a revision that is tried is named, and gets mirrored requests at 0 percent only where the spec asks for them', () => {
+  const trying = (state: 'Progressing' | 'Paused' | 'RolledBack', rollout: Record<string, unknown>) => {
+    const traffic = [
+      { revision: 'r1', percent: 100 },
+      { revision: 'r2', percent: 0 },
+    ]
+    const tried = service({ rollout }, traffic)
+    const stepStartedTime = '2026-11-23T00:00:00Z'
+    tried.status = { ...tried.status, rollout: { revision: 'r2', state, step: 0, stepStartedTime } }
+    const { routes } = planRoutes([tried], [pod('a'), pod('b', { revision: 'r2' })])
+    return { ...routes[0], pods: routes[0]?.endpoints.map(({ pod, percent }) => [pod, percent]) }
+  }
+  const mirror = { permille: 50, tolerance: '0.01' }
+  expect(trying('Progressing', { mirror })).toMatchObject({
+    canary: 'r2',
+    mirror: { revision: 'r2', permille: 50, tolerance: 0.01 },
+    pods: [
+      ['a', 100],
+      ['b', 0],
+    ],
+  })
+  expect(trying('Paused', {})).toMatchObject({ canary: 'r2', pods: [['a', 100]] })
+  expect(trying('Paused', {}).mirror).toBeUndefined()
+  expect(trying('RolledBack', { mirror })).toMatchObject({ pods: [['a', 100]] })
+  expect(trying('RolledBack', { mirror }).canary).toBeUndefined()
+})
+
 test('an unreadable spec is reported and the other services keep their routes', () => {
   const broken = service({ limits: { requestBytes: 'many' } })
   broken.metadata.name = 'broken'

@@ -1,5 +1,9 @@
 import { isIP } from 'node:net'
-import { type InferenceService, inferenceServiceSpecSchema } from '../../api/inference-service.ts'
+import {
+  type InferenceService,
+  type InferenceServiceSpec,
+  inferenceServiceSpecSchema,
+} from '../../api/inference-service.ts'
 import type { Pod } from '../../kube/pod-types.ts'
 import { type Endpoint, type RouteSpec, routeKey } from './route-spec.ts'
 
@@ -7,7 +11,14 @@ export const serviceLabel = 'hansa.dev/inference-service'
 export const revisionLabel = 'hansa.dev/revision'
 
 /** The part of the spec that routing needs, so that one odd field elsewhere never takes a service off the air. */
-const routedSpecSchema = inferenceServiceSpecSchema.pick({ access: true, timeouts: true, limits: true, suspend: true })
+const routedSpecSchema = inferenceServiceSpecSchema.pick({
+  access: true,
+  timeouts: true,
+  limits: true,
+  suspend: true,
+  scaling: true,
+  rollout: true,
+})
 
 export type RoutePlan = { routes: RouteSpec[]; unreadable: { key: string; problem: string }[] }
 
@@ -26,7 +37,8 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
       plan.unreadable.push({ key, problem: parsed.error.issues[0]?.message ?? 'unreadable' })
       continue
     }
-    const { access, timeouts, limits, suspend } = parsed.data
+    const { access, timeouts, limits, suspend, scaling } = parsed.data
+    const trial = trialOf(service, parsed.data.rollout)
     const percents = new Map(service.status?.traffic?.map(({ revision, percent }) => [revision, percent]))
     plan.routes.push({
       namespace,
@@ -38,8 +50,13 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
       responseBytes: limits.responseBytes,
       inFlight: limits.inFlight,
       suspended: suspend,
+      mayWake: scaling.mode === 'External' || scaling.minReplicas === 0,
+      holdSeconds: scaling.holdSeconds,
+      held: limits.held,
+      queueDepth: limits.queueDepth,
+      ...trial,
       endpoints: (podsByService.get(key) ?? [])
-        .flatMap((pod) => endpoint(pod, percents))
+        .flatMap((pod) => endpoint(pod, percents, trial.mirror?.revision))
         .sort((a, b) => a.pod.localeCompare(b.pod))
         .slice(0, 1000),
     })
@@ -47,11 +64,29 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
   return plan
 }
 
-function endpoint(pod: Pod, percents: ReadonlyMap<string, number>): Endpoint[] {
+/** What a gateway does differently while a rollout is under way. */
+function trialOf(
+  { status }: InferenceService,
+  { mirror }: InferenceServiceSpec['rollout'],
+): Pick<RouteSpec, 'canary' | 'mirror'> {
+  const rollout = status?.rollout
+  if (rollout === undefined || rollout.state === 'RolledBack') return {}
+  const { revision } = rollout
+  if (mirror === undefined) return { canary: revision }
+  return { canary: revision, mirror: { revision, permille: mirror.permille, tolerance: Number(mirror.tolerance) } }
+}
+
+function endpoint(pod: Pod, percents: ReadonlyMap<string, number>, mirrored: string | undefined): Endpoint[] {
   const revision = pod.metadata.labels?.[revisionLabel] ?? ''
   const percent = percents.get(revision) ?? 0
   const address = pod.status?.podIP ?? ''
   const ready = pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
-  if (percent === 0 || !ready || pod.metadata.deletionTimestamp !== undefined || isIP(address) === 0) return []
+  if (
+    (percent === 0 && revision !== mirrored) ||
+    !ready ||
+    pod.metadata.deletionTimestamp !== undefined ||
+    isIP(address) === 0
+  )
+    return []
   return [{ address, pod: pod.metadata.name, revision, percent }]
 }

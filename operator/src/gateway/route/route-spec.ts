@@ -5,7 +5,7 @@ const endpointSchema = z.object({
   address: z.ipv4().or(z.ipv6()),
   pod: z.string().max(253),
   revision: z.string().max(63),
-  /** Share of the requests that its revision gets. */
+  /** Share of the requests that its revision gets; at 0 mirrored ones only. */
   percent: z.number().min(0).max(100),
 })
 
@@ -28,6 +28,19 @@ export const routeSpecSchema = z.object({
   responseBytes: z.number().positive(),
   inFlight: z.number().positive(),
   suspended: z.boolean(),
+  /** Whether the service may be asleep, so that requests wait for a worker. */
+  mayWake: z.boolean().default(false),
+  holdSeconds: z.number().min(0).default(0),
+  /** Most requests that wait at once. */
+  held: z.number().positive().default(500),
+  /** Requests that may wait in one worker. */
+  queueDepth: z.number().positive().default(100),
+  /** The revision that is being tried; users must not pay for its failures. */
+  canary: z.string().max(63).optional(),
+  /** Which share of the requests of other revisions a revision answers too, for comparison alone. */
+  mirror: z
+    .object({ revision: z.string().max(63), permille: z.number().min(0).max(1000), tolerance: z.number().min(0) })
+    .optional(),
   endpoints: z.array(endpointSchema).max(1000),
 })
 

@@ -1,9 +1,11 @@
 import type { buildConnector } from 'undici'
+import type { HoldDeps } from '../hold/hold-queue.ts'
 import { Route } from './route.ts'
 import { type RouteSpec, routeKey } from './route-spec.ts'
 import type { Worker, WorkerDeps } from './worker.ts'
 
 export type RouteTableDeps = Omit<WorkerDeps, 'connect'> & {
+  hold: HoldDeps
   connectorFor: (namespace: string, service: string) => buildConnector.connector
   /** Told of errors of connections that are being closed; nothing depends on them any more. */
   onRetireError: (error: unknown) => void
@@ -37,17 +39,22 @@ export class RouteTable {
       const route = before.get(key)
       before.delete(key)
       if (route !== undefined) this.#retire(route.update(spec))
-      this.#routes.set(key, route ?? new Route(spec, this.#workerDeps(spec)))
+      this.#routes.set(key, route ?? new Route(spec, this.#workerDeps(spec), this.#deps.hold))
     }
     for (const route of before.values()) {
-      this.#retire(route.workers)
+      this.#retire(route.update({ ...route.spec, suspended: true }))
       this.#deps.onRemoved(route.spec.namespace, route.spec.service)
     }
   }
 
+  /** Ends the wait of all requests that wait for a service to wake. */
+  refuseHeld(): void {
+    for (const { hold } of this.#routes.values()) hold.refuseAll('draining')
+  }
+
   async destroy(): Promise<void> {
     await Promise.allSettled(
-      [...this.#routes.values()].flatMap(({ workers }) => workers.map((worker) => worker.destroy())),
+      [...this.#routes.values()].flatMap(({ allWorkers }) => allWorkers.map((worker) => worker.destroy())),
     )
   }
 

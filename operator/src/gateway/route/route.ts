@@ -1,26 +1,31 @@
 import type { Principal } from '../auth/principal.ts'
 import { RouteDemand } from '../demand/route-demand.ts'
+import { type HeldService, type HoldDeps, HoldQueue } from '../hold/hold-queue.ts'
 import { pickWorker } from './pick-worker.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { type Endpoint, type RouteSpec, routeKey } from './route-spec.ts'
 import { Worker, type WorkerDeps } from './worker.ts'
 
 /** One service as it is served now: its settings, its workers, and what is under way. */
-export class Route {
+export class Route implements HeldService {
   readonly key: string
   spec: RouteSpec
   readonly demand = new RouteDemand()
   readonly budget: RetryBudget
+  /** Where requests wait for the service to wake. */
+  readonly hold: HoldQueue
   #workers = new Map<string, Worker>()
+  /** Those that users' requests may go to. */
   #list: Worker[] = []
   #serviceAccounts: ReadonlySet<string> = new Set()
   readonly #deps: WorkerDeps
 
-  constructor(spec: RouteSpec, deps: WorkerDeps) {
+  constructor(spec: RouteSpec, deps: WorkerDeps, holdDeps: HoldDeps) {
     this.key = routeKey(spec.namespace, spec.service)
     this.spec = spec
     this.#deps = deps
     this.budget = new RetryBudget(deps.now)
+    this.hold = new HoldQueue(this, holdDeps)
     this.update(spec)
   }
 
@@ -41,7 +46,9 @@ export class Route {
         return [id, worker]
       }),
     )
-    this.#list = [...this.#workers.values()]
+    this.#list = [...this.#workers.values()].filter(({ endpoint }) => endpoint.percent > 0)
+    if (spec.suspended) this.hold.refuseAll('closed')
+    else this.hold.changed()
     return [...before.values()]
   }
 
@@ -57,6 +64,47 @@ export class Route {
 
   leave(): void {
     this.demand.leave(this.#deps.now())
+    this.hold.changed()
+  }
+
+  /** Whether a request without a worker may wait for one. */
+  get mayHold(): boolean {
+    return this.spec.mayWake && this.spec.holdSeconds > 0 && !this.spec.suspended
+  }
+
+  /** Whether a new request must line up: nobody is awake, or others were here first. */
+  mustWait(): boolean {
+    return this.mayHold && (this.#list.length === 0 || this.hold.size > 0)
+  }
+
+  /** Until when a request that begins to wait now may wait; monotonic milliseconds. */
+  holdUntil(deadline: number): number {
+    return Math.min(deadline, this.#deps.now() + this.spec.holdSeconds * 1000)
+  }
+
+  get maxHeld(): number {
+    return this.spec.held
+  }
+
+  get isAwake(): boolean {
+    return this.#list.length > 0
+  }
+
+  onHeld(count: number): void {
+    this.demand.held = count
+  }
+
+  freePlaces(): number {
+    let free = 0
+    for (const worker of this.#list) {
+      if (!worker.isEjected() && !worker.isFull()) free += Math.max(0, this.spec.queueDepth - worker.outstanding)
+    }
+    return free
+  }
+
+  /** Those that only get mirrored requests, too. */
+  get allWorkers(): readonly Worker[] {
+    return [...this.#workers.values()]
   }
 
   get workers(): readonly Worker[] {

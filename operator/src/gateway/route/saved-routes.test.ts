@@ -17,6 +17,12 @@ const route: RouteSpec = {
   responseBytes: 1024,
   inFlight: 10,
   suspended: false,
+  mayWake: true,
+  holdSeconds: 60,
+  held: 500,
+  queueDepth: 100,
+  canary: 'r2',
+  mirror: { revision: 'r2', permille: 50, tolerance: 0.001 },
   endpoints: [{ address: '10.0.0.1', pod: 'a', revision: 'r1', percent: 100 }],
 }
 
@@ -31,13 +37,20 @@ test('what was saved last is loaded, and many saves in a row become one file', a
   saved.save([route])
   await saved.flush()
   expect((await saved.load())?.routes).toEqual([route])
-  expect(JSON.parse(await readFile(join(stateDir, 'routes.json'), 'utf8'))).toMatchObject({ version: 1 })
+  expect(JSON.parse(await readFile(join(stateDir, 'routes.json'), 'utf8'))).toMatchObject({ version: 2 })
+})
+
+test('routes that an older gateway saved are read; nobody waits for those', async () => {
+  const { stateDir, saved } = await folder()
+  const { mayWake, holdSeconds, held, queueDepth, canary, mirror, ...old } = route
+  await writeFile(join(stateDir, 'routes.json'), JSON.stringify({ version: 1, savedAt: 1, routes: [old] }))
+  expect((await saved.load())?.routes).toEqual([{ ...old, mayWake: false, holdSeconds: 0, held: 500, queueDepth: 100 }])
 })
 
 test.each([
   '',
   '{',
-  '{"version":2}',
+  '{"version":3}',
   '{"version":1,"savedAt":1,"routes":[{}]}',
   '{"version":1,"savedAt":1,"routes":[{"endpoints":[{"address":"example.com"}]}]}',
 ])('the damaged file %j is no routes and no crash', async (text) => {

@@ -6,7 +6,12 @@ import type { Logger } from '../../process/log.ts'
 import { readStateFile, writeStateFile } from '../../process/state-file.ts'
 import { type RouteSpec, routeSpecSchema } from './route-spec.ts'
 
-const savedSchema = z.object({ version: z.literal(1), savedAt: z.number(), routes: z.array(routeSpecSchema) })
+// Routes of version 1 lack fields that have defaults.
+const savedSchema = z.object({
+  version: z.union([z.literal(1), z.literal(2)]),
+  savedAt: z.number(),
+  routes: z.array(routeSpecSchema),
+})
 const debounceMs = 500
 
 /** The last known routes on disk, for a gateway that starts while the API server is away. */
@@ -55,7 +60,7 @@ export class SavedRoutes {
     const text = JSON.stringify(routes)
     if (text === this.#lastText) return
     try {
-      await writeStateFile(this.#path(), `{"version":1,"savedAt":${this.#deps.clock.now()},"routes":${text}}`)
+      await writeStateFile(this.#path(), `{"version":2,"savedAt":${this.#deps.clock.now()},"routes":${text}}`)
       this.#lastText = text
     } catch (error) {
       this.#deps.log.error(

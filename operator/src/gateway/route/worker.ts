@@ -17,6 +17,7 @@ export type AttemptResult = 'answered' | 'serverError' | 'unreachable' | 'broken
 const ejectAfter = { unreachable: 1, broken: 2, serverError: 5 }
 const firstEjectionMs = 1000
 const longestEjectionMs = 30_000
+const fullMs = 100
 const drainingMs = 10_000
 
 /** One worker pod: its connections, what is under way, and what its answers say of its health (passive checks). */
@@ -26,6 +27,7 @@ export class Worker {
   counts: RevisionCounts
   outstanding = 0
   ejectedUntil = 0
+  #fullUntil = 0
   #pool: Pool | undefined
   #failures = 0
   #ejections = 0
@@ -44,6 +46,16 @@ export class Worker {
 
   isEjected(): boolean {
     return this.ejectedUntil > this.#deps.now()
+  }
+
+  /** Its queue was full a moment ago. */
+  isFull(): boolean {
+    return this.#fullUntil > this.#deps.now()
+  }
+
+  /** It answered 429: waiting requests had better wait a little longer. */
+  recordFull(): void {
+    this.#fullUntil = this.#deps.now() + fullMs * (0.75 + 0.5 * this.#deps.random())
   }
 
   record(result: AttemptResult): void {
