@@ -437,7 +437,13 @@ export const inferenceServiceStatusSchema = z.object({
       state: z.enum(['Progressing', 'Paused', 'RolledBack']).meta({ description: 'Where the rollout stands.' }),
       step: z.int().min(0).max(16).meta({ format: 'int32', description: 'Index of the current step.' }),
       stepStartedTime: z.string().meta({ format: 'date-time', description: 'When the step began.' }),
-      message: z.string().max(1024).optional().meta({ description: 'Why it was rolled back, with figures.' }),
+      message: z.string().max(1024).optional().meta({
+        description: 'Why it was rolled back, with figures; while it progresses, the figures of the step before.',
+      }),
+      orders: z.array(z.string().max(160)).max(8).optional().meta({
+        description: 'Orders (annotations hansa.dev/rollout-*) that were there at its start or end, and count no more.',
+        'x-kubernetes-list-type': 'atomic',
+      }),
     })
     .optional()
     .meta({ description: 'A canary under way or rolled back; absent when the latest revision has all traffic.' }),

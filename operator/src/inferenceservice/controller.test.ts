@@ -43,6 +43,7 @@ function setUp(service: InferenceService, models: Model[] = [model('chat-v1', ve
   for (const each of models) modelStore.writer.put(each as Live<Model>)
   const writes: string[] = []
   const events: string[] = []
+  const ended: string[] = []
   const faults: { refuse?: KubeApiError | undefined } = {}
   const stores: Record<string, { writer: { put(object: never): void } }> = {
     ServiceAccount: accounts,
@@ -110,12 +111,20 @@ function setUp(service: InferenceService, models: Model[] = [model('chat-v1', ve
     policies: policies.store,
     deployments: deployments.store,
     pods: pods.store,
+    demand: {
+      isComplete: () => false,
+      window: () => undefined,
+      now: () => ({ inFlight: 0, held: 0 }),
+      quietSeconds: () => 0,
+    },
+    rollouts: { ended: (reason: string) => ended.push(reason) },
   }
   const ref = { namespace: 'default', name: service.metadata.name }
   const run = () => reconcileInferenceService(`default/${ref.name}`, context, deps)
   return {
     writes,
     events,
+    ended,
     faults,
     run,
     /** Reconciles until nothing is written any more; fails when that takes too long. */

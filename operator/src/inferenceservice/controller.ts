@@ -2,6 +2,7 @@ import type { InferenceService } from '../api/inference-service.ts'
 import type { InferenceServiceReason } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
 import { apiVersion } from '../api/resource.ts'
+import type { Demand } from '../demand/demand.ts'
 import { isRefused, type KubeApiError } from '../kube/api-error.ts'
 import type { Applier } from '../kube/apply-if-changed.ts'
 import {
@@ -21,12 +22,14 @@ import { inferenceServices } from '../kube/hansa-resources.ts'
 import type { Pod } from '../kube/pod-types.ts'
 import { type Live, refOf, refOfKey } from '../kube/resource.ts'
 import type { Store } from '../kube/store.ts'
+import { announceRollout } from '../rollout/announce.ts'
+import type { RolloutCounter } from '../rollout/metrics.ts'
 import type { Scaler } from '../scaling/scaler.ts'
 import { scalingEvent } from '../scaling/scaling-event.ts'
 import { workerAccount, workerDeployment, workerNetworkPolicy } from './children.ts'
 import { type ModelState, modelState } from './model-state.ts'
-import { deploymentName, revisionLabel, workerServiceAccount } from './names.ts'
-import { type Plan, plan } from './plan.ts'
+import { deploymentName, fieldManager, revisionLabel, workerServiceAccount } from './names.ts'
+import { type Plan, type PlanInput, plan } from './plan.ts'
 import { revisionOf } from './revision.ts'
 import type { WorkerSettings } from './settings.ts'
 import { summarise } from './summarise.ts'
@@ -47,7 +50,12 @@ export type InferenceServiceDeps = {
   /** Index `service` holds `namespace/name` of the InferenceService. */
   deployments: Store<Deployment, 'service'>
   pods: Store<Pod, 'service'>
+  demand: Demand
+  rollouts: RolloutCounter
 }
+
+/** How often a canary's figures are looked at. */
+const canarySeconds = 1
 
 /** Brings the workers of one InferenceService in line with its spec; key `namespace/name`. */
 export async function reconcileInferenceService(
@@ -70,6 +78,12 @@ export async function reconcileInferenceService(
     latest: latestRevision(service, model, deps.settings),
     deployments,
     wanted: wanted.replicas,
+    pods: deps.pods.byIndex('service', key),
+    demand: {
+      isComplete: (seconds) => deps.demand.isComplete(seconds),
+      window: (seconds) => deps.demand.window(key, seconds),
+    },
+    now: deps.clock.now(),
   })
 
   let refusal: KubeApiError | undefined
@@ -77,6 +91,7 @@ export async function reconcileInferenceService(
     await applyChildren(service, decided, deployments, deps, signal)
     const scaled = scalingEvent(wanted)
     if (scaled !== undefined) deps.events.record(service, scaled)
+    await scaleOthers(decided, deps, signal)
     await removeOld(decided, deps, signal)
   } catch (error) {
     if (!isRefused(error)) throw error
@@ -85,13 +100,14 @@ export async function reconcileInferenceService(
   await writeStatus(service, model, decided, deployments, refusal, deps, signal)
   // Said, and yet to be tried again: a policy or quota may change without an event.
   if (refusal !== undefined) throw refusal
-  return {}
+  const underWay = decided.rollout !== undefined && decided.rollout.state !== 'RolledBack'
+  return underWay && decided.wantedReplicas > 0 ? { afterSeconds: canarySeconds } : {}
 }
 
-function latestRevision(service: InferenceService, model: ModelState, settings: WorkerSettings): Plan['latest'] {
+function latestRevision(service: InferenceService, model: ModelState, settings: WorkerSettings): PlanInput['latest'] {
   if (model.servable === undefined) return undefined
   const template = workerPod(service, model.servable.model, model.servable.entrypoint, settings)
-  return { revision: revisionOf(template), template, replicas: 0 }
+  return { revision: revisionOf(template), template }
 }
 
 async function applyChildren(
@@ -112,6 +128,14 @@ async function applyChildren(
   const { revision, template, replicas } = decided.latest
   const live = deployments.find(({ metadata }) => metadata.labels?.[revisionLabel] === revision)
   await applier.apply(deploymentResource, workerDeployment(service, revision, template, replicas), live, { signal })
+}
+
+/** Their template is what runs, whatever the spec says now; only the count of workers is ours to change. */
+async function scaleOthers(decided: Plan, { client }: InferenceServiceDeps, signal: AbortSignal): Promise<void> {
+  for (const { deployment, replicas } of decided.scale) {
+    if (deployment.spec.replicas === replicas) continue
+    await client.patch(deploymentResource, refOf(deployment), { spec: { replicas } }, { signal, fieldManager })
+  }
 }
 
 async function removeOld(decided: Plan, { client }: InferenceServiceDeps, signal: AbortSignal): Promise<void> {
@@ -141,10 +165,12 @@ async function writeStatus(
     revision === undefined
       ? undefined
       : deployments.find(({ metadata }) => metadata.name === deploymentName(service.metadata.name, revision))
+  const latest = latestRevision(service, model, deps.settings)?.revision
   const status = summarise(
     {
       service,
       model,
+      latestRevision: latest,
       plan: decided,
       deployments,
       trouble: refusal === undefined ? troubleOf(deployment, pods) : refusedTrouble(refusal),
@@ -152,14 +178,20 @@ async function writeStatus(
     },
     new Date(deps.clock.now()),
   )
+  // A canary's state must never be overwritten by one who has not seen it: a late reader of the store, or a former leader.
+  const isCanary = status.rollout !== undefined || service.status?.rollout !== undefined
+  const { resourceVersion } = service.metadata
+  const metadata = { ...refOf(service), ...(isCanary && { resourceVersion }) }
   const written = await deps.applier.applyStatus(
     inferenceServices,
-    { apiVersion, kind: 'InferenceService', metadata: refOf(service), status },
+    { apiVersion, kind: 'InferenceService', metadata, status },
     service,
     { signal },
   )
   // What was not written is no transition: the store may be behind what was said already.
-  if (written !== service) announce(service, status, deps.events)
+  if (written === service) return
+  announce(service, status, deps.events)
+  announceRollout(service, status, deps)
 }
 
 // Not ready, and nobody has to do anything: it comes by itself, or was asked for.

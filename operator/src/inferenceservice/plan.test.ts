@@ -9,10 +9,15 @@ import {
 import type { InferenceService } from '../api/inference-service.ts'
 import type { Deployment } from '../kube/builtin.ts'
 import { revisionLabels } from './names.ts'
-import { plan } from './plan.ts'
+import { type PlanInput, plan as planned } from './plan.ts'
 
 const template = { spec: { containers: [] } }
 const next = { revision: 'bbbbbbbb', template }
+const demand = { isComplete: () => false, window: () => undefined }
+
+function plan(input: Omit<PlanInput, 'pods' | 'demand' | 'now'>) {
+  return planned({ pods: [], demand, now: 0, ...input })
+}
 
 function deployment(revision: string, ready: number): Deployment {
   return {
@@ -130,9 +135,11 @@ test('while the model cannot be served nothing that runs is touched', () => {
   const decided = plan({ service: serving('aaaaaaaa'), latest: undefined, deployments: [deployment('aaaaaaaa', 2)] })
   expect(decided).toEqual({
     latest: undefined,
+    scale: [],
     remove: [],
     traffic: [{ revision: 'aaaaaaaa', percent: 100 }],
     wantedReplicas: 2,
+    rollout: undefined,
   })
 })
 

@@ -33,7 +33,9 @@ function status(
     service.spec.suspend || replicas === 0 ? [] : [{ revision: options.traffic ?? 'bbbbbbbb', percent: 100 }]
   const plan: Plan = {
     latest: { revision: 'bbbbbbbb', template, replicas },
+    scale: [],
     remove: [],
+    rollout: undefined,
     traffic,
     wantedReplicas: replicas,
   }
@@ -41,6 +43,7 @@ function status(
     {
       service,
       model: options.model ?? verified,
+      latestRevision: 'bbbbbbbb',
       plan,
       deployments: options.deployments ?? [deployment('bbbbbbbb', options.ready ?? replicas)],
       trouble: options.trouble,

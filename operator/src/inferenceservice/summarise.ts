@@ -15,6 +15,8 @@ import type { Trouble } from './workers.ts'
 export type Observed = {
   service: InferenceService
   model: ModelState
+  /** Revision that the spec asks for; undefined while the model cannot be served. */
+  latestRevision: string | undefined
   plan: Plan
   deployments: readonly Deployment[]
   trouble: Trouble | undefined
@@ -41,8 +43,13 @@ export function summarise(observed: Observed, now: Date): InferenceServiceStatus
       observedGeneration: generation,
     }),
   )
+  if (plan.rolledOut !== undefined) {
+    const { reason, message } = plan.rolledOut
+    const status = inferenceServiceReasons.RolledOut[reason].status
+    conditions.push({ type: 'RolledOut', status, reason, message, observedGeneration: generation })
+  }
   const revision = plan.traffic[0]?.revision
-  const latest = plan.latest?.revision ?? service.status?.latestRevision
+  const latest = observed.latestRevision ?? service.status?.latestRevision
   return {
     observedGeneration: generation,
     url: `${observed.gatewayUrl}/${namespace}/${name}`,
@@ -53,6 +60,7 @@ export function summarise(observed: Observed, now: Date): InferenceServiceStatus
     ...(latest !== undefined && { latestRevision: latest }),
     traffic: plan.traffic,
     desiredReplicas: plan.wantedReplicas,
+    ...(plan.rollout !== undefined && { rollout: plan.rollout }),
     conditions: setConditions(service.status?.conditions, conditions, now),
   }
 }
@@ -84,14 +92,21 @@ function workersReady({ service, plan, deployments, trouble, model }: Observed):
       : finding('ScaledToZero', 'no workers are wanted')
   }
   if (wanted === 0) return finding('ScaledToZero', 'no workers are wanted')
-  const deployment = deployments.find((each) => revisionIn(each) === latest)
-  if (allReady(deployment, wanted)) return finding('Ready', `all workers of revision ${latest} are ready`)
-  const old = plan.traffic.find(({ revision }) => revision !== latest)
+  // In a canary the new revision has its share of workers beside the whole count of the old one.
+  const groups = [
+    { revision: latest, workers: plan.latest?.replicas ?? wanted },
+    ...plan.scale.map(({ deployment, replicas }) => ({ revision: revisionIn(deployment), workers: replicas })),
+  ].map((group) => ({ ...group, deployment: deployments.find((each) => revisionIn(each) === group.revision) }))
+  const behind = groups.find(({ deployment, workers }) => !allReady(deployment, workers))
+  if (behind === undefined) return finding('Ready', `all workers of revision ${latest} are ready`)
+  const old = plan.traffic.find(({ revision }) => revision !== behind.revision)
   const meanwhile = old === undefined ? '' : `; revision ${old.revision} keeps serving`
-  if (trouble !== undefined) return finding(trouble.reason, `${trouble.message}${meanwhile}`)
+  if (trouble !== undefined && behind.revision === latest) {
+    return finding(trouble.reason, `${trouble.message}${meanwhile}`)
+  }
   return finding(
     'Progressing',
-    `${readyReplicas(deployment)} of ${wanted} workers of revision ${latest} are ready${meanwhile}`,
+    `${readyReplicas(behind.deployment)} of ${behind.workers} workers of revision ${behind.revision} are ready${meanwhile}`,
   )
 }
 

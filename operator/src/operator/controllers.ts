@@ -16,6 +16,7 @@ import { modelOfPod, reconcileModel } from '../model/controller.ts'
 import { createFetchClient, type FetchState } from '../model/fetch-client.ts'
 import { startFetchStates } from '../model/fetch-states.ts'
 import type { Logger } from '../process/log.ts'
+import { rolloutCounter } from '../rollout/metrics.ts'
 import { startScaler } from '../scaling/scaler.ts'
 import { countKinds } from './kind-metrics.ts'
 import { ownerOf, serviceOf, startStores } from './stores.ts'
@@ -86,6 +87,8 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     clock,
     settings,
     applier: createApplier(client, fieldManager),
+    demand,
+    rollouts: rolloutCounter(registry, signal),
   }
   const services = startController(
     { log, registry, clock },
