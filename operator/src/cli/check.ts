@@ -9,7 +9,7 @@ import { type Format, printObject } from './output.ts'
 /** One line of `check`; `unknown` means that the caller may not look. */
 export type Finding = { name: string; result: 'ok' | 'failed' | 'unknown'; message: string; fix?: string }
 
-const kinds = ['inferenceservices', 'models']
+const kinds = ['inferenceservices', 'models', 'accesskeys']
 const components = [
   { name: 'hansa-operator', does: 'nothing is reconciled, no certificate is renewed' },
   { name: 'hansa-gateway', does: 'no request is answered' },

@@ -3,6 +3,8 @@ import type { KubeClient } from '../kube/client-types.ts'
 import type { Connect } from './connect.ts'
 import { exitCodeHelp, exitCodes } from './exit-code.ts'
 import type { Io } from './io.ts'
+import { addKeyCommands } from './key-commands.ts'
+import { type ClusterOptions, namespaceOption, onCluster, outputOption } from './options.ts'
 import type { Format } from './output.ts'
 
 export type ProgramDeps = {
@@ -10,10 +12,10 @@ export type ProgramDeps = {
   readonly connect: Connect
   readonly version: string
   readonly signal: AbortSignal
+  /** Random bytes for keys; those of node:crypto when left out. */
+  readonly random?: (bytes: number) => Uint8Array
   setExitCode(code: number): void
 }
-
-type ClusterOptions = { kubeconfig?: string; context?: string; namespace?: string; output: Format }
 
 const defaultMaxBytes = 100 * 1024 ** 3
 const systemNamespace = 'hansa-system'
@@ -108,6 +110,8 @@ export function createProgram(deps: ProgramDeps): Command {
       await modelAdd(source, options, io, signal)
     })
 
+  addKeyCommands(program, deps, withClient)
+
   program
     .command('version')
     .description('Version of this command and of the API that it speaks')
@@ -133,16 +137,6 @@ export function createProgram(deps: ProgramDeps): Command {
 
   return program
 }
-
-function onCluster(command: Command): Command {
-  return command
-    .option('--kubeconfig <path>', 'kubeconfig file; default: $KUBECONFIG, then ~/.kube/config')
-    .option('--context <name>', 'context of the kubeconfig; default: its current one')
-}
-
-const namespaceOption = () => new Option('-n, --namespace <name>', "namespace; default: the context's")
-const outputOption = () =>
-  new Option('-o, --output <format>', 'output format').choices(['table', 'json', 'yaml']).default('table')
 
 function bytes(text: string): number {
   if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new InvalidArgumentError('must be a number of bytes, such as 1073741824')

@@ -1,4 +1,8 @@
+import type { KeyEntry } from './auth/access-key.ts'
+import { keyFailures, keyLimited } from './auth/key-limited.ts'
+import { keyFor, type Principal } from './auth/principal.ts'
 import type { Refusal } from './http/refuse.ts'
+import type { Route } from './route/route.ts'
 
 // The words with which a request is refused before it is forwarded, the same over HTTP and gRPC.
 
@@ -43,4 +47,28 @@ export class Capacity {
   give(): void {
     this.#taken -= 1
   }
+}
+
+/** The AccessKey that counts, where the caller has one; and either why the request is refused, or how its places are given back. */
+export type Admission = { key: KeyEntry | undefined } & (
+  | { refusal: Refusal; failure: string }
+  | { leave: () => void; refusal?: undefined }
+)
+
+/** Takes the places that a request needs: of its service, of the gateway, and of the caller's key; `now` in monotonic milliseconds. */
+export function admit(route: Route, principal: Principal, capacity: Capacity, now: number): Admission {
+  const { namespace, service, inFlight } = route.spec
+  const key = keyFor(principal, namespace, service)
+  const full: Admission = { key, refusal: busy, failure: 'TooManyInFlight' }
+  if (route.inFlight >= inFlight || !capacity.take()) return full
+  const limited = key?.usage.enter(now)
+  if (limited !== undefined) {
+    capacity.give()
+    return { key, refusal: keyLimited(limited), failure: keyFailures[limited.limit] }
+  }
+  const leave = () => {
+    capacity.give()
+    key?.usage.leave()
+  }
+  return { key, leave }
 }

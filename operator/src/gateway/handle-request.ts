@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { badToken, busy, type Capacity, forbidden, keysUnknown, unauthenticated } from './admission.ts'
+import { admit, badToken, type Capacity, forbidden, keysUnknown, unauthenticated } from './admission.ts'
+import type { KeyEntry } from './auth/access-key.ts'
 import { type Authenticator, bearerToken, type Verdict } from './auth/authenticator.ts'
 import type { Principal } from './auth/principal.ts'
 import { Exchange, type ExchangeDeps, type ExchangeResult } from './forward/exchange.ts'
@@ -22,6 +23,8 @@ export type Finished = {
   route?: Route | undefined
   /** Where the request came by gRPC; `result.status` is then the HTTP status that says the same. */
   grpc?: { method: string; code: number } | undefined
+  /** The AccessKey that let the caller in. */
+  key?: KeyEntry | undefined
 }
 
 export type HandlerDeps = {
@@ -48,6 +51,7 @@ type Incoming = {
   trace?: TraceContext
   principal?: Principal
   route?: Route
+  key?: KeyEntry
 }
 
 /** Makes the function that takes each request: read the head, authenticate, authorise, bound, then forward. */
@@ -75,8 +79,18 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
   }
 
   function finished(incoming: Incoming, result: ExchangeResult): void {
-    const { requestId, request, startedAt, target, trace, principal, route } = incoming
-    deps.onFinished({ requestId, method: request.method ?? '', startedAt, result, target, trace, principal, route })
+    const { requestId, request, startedAt, target, trace, principal, route, key } = incoming
+    deps.onFinished({
+      requestId,
+      method: request.method ?? '',
+      startedAt,
+      result,
+      target,
+      trace,
+      principal,
+      route,
+      key,
+    })
   }
 
   function forward(
@@ -103,8 +117,10 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
       )
       return
     }
-    if (route.inFlight >= spec.inFlight || !deps.capacity.take()) {
-      refuseIncoming(incoming, busy, 'TooManyInFlight')
+    const admission = admit(route, principal, deps.capacity, now())
+    if (admission.key !== undefined) incoming.key = admission.key
+    if (admission.refusal !== undefined) {
+      refuseIncoming(incoming, admission.refusal, admission.failure)
       return
     }
     const deadline = startedAt + Math.min(spec.requestSeconds * 1000, head.timeoutMs ?? Number.POSITIVE_INFINITY)
@@ -113,7 +129,7 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
       {
         ...exchangeDeps,
         onDone: (_input, result) => {
-          deps.capacity.give()
+          admission.leave()
           finished(incoming, result)
         },
       },

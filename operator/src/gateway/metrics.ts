@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { IssuerKeys } from './auth/issuer-keys.ts'
+import { keyFailures, keyLimits } from './auth/key-limited.ts'
 import type { HoldOutcome } from './forward/exchange.ts'
 import type { Finished } from './handle-request.ts'
 import type { Route } from './route/route.ts'
@@ -84,6 +85,12 @@ export function createMetrics(deps: {
       }
     },
   })
+  const keyRequests = new Counter({
+    name: 'hansa_gateway_access_key_requests_total',
+    help: 'Requests with an AccessKey, by the limit of the key that refused them; "none" for those let in.',
+    labelNames: ['namespace', 'access_key', 'limit'],
+    registers,
+  })
   new Gauge({
     name: 'hansa_gateway_in_flight',
     help: 'Requests that are being forwarded.',
@@ -139,7 +146,11 @@ export function createMetrics(deps: {
   const codes = new Map<string, Set<number>>()
 
   return {
-    finished({ route, target, result }, seconds) {
+    finished({ route, target, result, key: accessKey }, seconds) {
+      if (accessKey !== undefined) {
+        const limit = keyLimits.find((each) => keyFailures[each] === result.failure) ?? 'none'
+        keyRequests.inc({ namespace: accessKey.namespace, access_key: accessKey.name, limit })
+      }
       const known = route ?? (target === undefined ? undefined : routes.get(target.namespace, target.service))
       const labels = labelsOf(known)
       requests.inc({ ...labels, code: result.status })

@@ -10,7 +10,9 @@ import type { Logger } from '../process/log.ts'
 import { startProbes } from '../process/probes.ts'
 import { createAccessLog } from './access-log.ts'
 import { Capacity } from './admission.ts'
+import { KeyTable } from './auth/access-key.ts'
 import { Authenticator } from './auth/authenticator.ts'
+import { followKeys } from './auth/follow-keys.ts'
 import { IssuerKeys } from './auth/issuer-keys.ts'
 import { clusterKeySource, oidcKeySource } from './auth/key-source.ts'
 import { serveDemand } from './demand/serve-demand.ts'
@@ -94,6 +96,11 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   const saved = new SavedRoutes({ stateDir: settings.stateDir, clock, log })
   const following = await followRoutes({ client, table: routes, saved, clock, log, random, registry }, signal)
   source = following
+  const keys = new KeyTable()
+  const followingKeys = await followKeys(
+    { client, table: keys, stateDir: settings.stateDir, clock, log, random, registry },
+    signal,
+  )
   const certificate =
     settings.tlsFiles === undefined
       ? certificateOfIdentity(identity)
@@ -103,7 +110,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   const capacity = new Capacity(settings.maxInFlight)
   let draining = false
   const onRequest = createRequestHandler({
-    authenticator: new Authenticator({ issuers, clock }),
+    authenticator: new Authenticator({ issuers, clock, keys }),
     routes,
     now,
     randomHex: createRandomHex(),
@@ -168,7 +175,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     cancel()
     await demand.close()
     stopping.abort()
-    await Promise.allSettled([following.stop(), ...refreshing])
+    await Promise.allSettled([following.stop(), followingKeys.stop(), ...refreshing])
     await routes.destroy()
     await probes.close()
   }

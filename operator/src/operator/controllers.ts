@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client'
+import { reconcileAccessKey } from '../accesskey/controller.ts'
 import { followGateways } from '../demand/follow-gateways.ts'
 import type { Identity } from '../identity/identity.ts'
 import { spiffe } from '../identity/spiffe.ts'
@@ -111,11 +112,28 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     signal,
   )
 
+  const keyDeps = { ...stores, events, clock, applier: createApplier(client, 'hansa-accesskey') }
+  const keys = startController(
+    { log, registry, clock },
+    {
+      name: 'accesskey',
+      sources: [
+        source(stores.keys, own),
+        source(stores.services, (service) =>
+          stores.keys.byIndex('service', keyOf(refOf(service))).map((each) => keyOf(refOf(each))),
+        ),
+      ],
+      reconcile: (key, context) => reconcileAccessKey(key, context, keyDeps),
+      concurrency: 2,
+    },
+    signal,
+  )
+
   await new Promise<void>((done) => {
     if (signal.aborted) done()
     else signal.addEventListener('abort', () => done(), { once: true })
   })
-  await Promise.all([models.stop(), services.stop()])
+  await Promise.all([models.stop(), services.stop(), keys.stop()])
   await demand.close()
   await events.close()
   await fetch.close()

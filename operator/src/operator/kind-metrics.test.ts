@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
+import { accessKey } from '../../../test/builders/access-key.ts'
 import { inferenceService, withCondition } from '../../../test/builders/inference-service.ts'
 import { model, verified, withVerdict } from '../../../test/builders/model.ts'
 import type { Live } from '../kube/resource.ts'
@@ -18,15 +19,22 @@ function setUp() {
     inferenceService('d'),
     inferenceService('e', withCondition('Ready', 'False', 'Words of a stranger')),
   ].map(live)
+  const keys = [accessKey('a', 'True', 'Accepted'), accessKey('b', 'False', 'Expired')].map(live)
   const models = [model('a', verified), model('b', withVerdict('False', 'DigestMismatch'))].map(live)
-  countKinds(registry, { services: { list: () => services }, models: { list: () => models } }, stop.signal)
-  return { registry, stop, services, models }
+  countKinds(
+    registry,
+    { services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
+    stop.signal,
+  )
+  return { registry, stop, services, models, keys }
 }
 
 test('objects are counted by status and reason, and never by name', async () => {
   const { registry } = setUp()
   const lines = (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   expect(lines.sort()).toEqual([
+    'hansa_accesskeys{status="False",reason="Expired"} 1',
+    'hansa_accesskeys{status="True",reason="Accepted"} 1',
     'hansa_inferenceservices{status="False",reason="Other"} 1',
     'hansa_inferenceservices{status="False",reason="Unschedulable"} 2',
     'hansa_inferenceservices{status="True",reason="Ready"} 1',
@@ -44,10 +52,14 @@ test('a count that falls to nothing is gone', async () => {
 })
 
 test('who leads no more counts nothing, and may lead again', async () => {
-  const { registry, stop, services, models } = setUp()
+  const { registry, stop, services, models, keys } = setUp()
   stop.abort()
   expect(await registry.metrics()).not.toContain('hansa_models')
   const { signal } = new AbortController()
-  countKinds(registry, { services: { list: () => services }, models: { list: () => models } }, signal)
+  countKinds(
+    registry,
+    { services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
+    signal,
+  )
   expect(await registry.metrics()).toContain('hansa_models{')
 })

@@ -1,4 +1,6 @@
 import { Gauge, type Registry } from 'prom-client'
+import type { AccessKey } from '../api/access-key.ts'
+import { accessKeyReasons } from '../api/access-key-reasons.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
@@ -20,10 +22,14 @@ const statuses = new Set<string>(['True', 'False', 'Unknown'])
  */
 export function countKinds(
   registry: Registry,
-  stores: { services: Pick<Store<InferenceService>, 'list'>; models: Pick<Store<Model>, 'list'> },
+  stores: {
+    services: Pick<Store<InferenceService>, 'list'>
+    models: Pick<Store<Model>, 'list'>
+    keys: Pick<Store<AccessKey>, 'list'>
+  },
   signal: AbortSignal,
 ): void {
-  const names = ['hansa_inferenceservices', 'hansa_models'] as const
+  const names = ['hansa_inferenceservices', 'hansa_models', 'hansa_accesskeys'] as const
   const gauge = (name: (typeof names)[number], help: string, count: () => Map<string, number>) => {
     registry.registerMetric(
       new Gauge({
@@ -46,6 +52,9 @@ export function countKinds(
   )
   gauge('hansa_models', 'Models by status and reason of the condition Verified.', () =>
     tally(stores.models.list(), 'Verified', new Set(modelReasons)),
+  )
+  gauge('hansa_accesskeys', 'AccessKeys by status and reason of the condition Ready.', () =>
+    tally(stores.keys.list(), 'Ready', new Set(Object.keys(accessKeyReasons.Ready))),
   )
   // Only the leader knows; what it knew must not stay when it leads no more.
   const remove = () => {

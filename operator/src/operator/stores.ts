@@ -1,10 +1,11 @@
 import type { Registry } from 'prom-client'
+import type { AccessKey } from '../api/access-key.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import type { KubeObject } from '../api/resource.ts'
 import { managedSelector, serviceLabel } from '../inferenceservice/names.ts'
 import { deployments, jobs, networkPolicies, pods, serviceAccounts } from '../kube/builtin.ts'
 import type { KubeClient } from '../kube/client-types.ts'
-import { inferenceServices, models } from '../kube/hansa-resources.ts'
+import { accessKeys, inferenceServices, models } from '../kube/hansa-resources.ts'
 import { startReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
 import { modelOfPod } from '../model/controller.ts'
@@ -16,6 +17,7 @@ export function startStores(deps: { client: KubeClient; log: Logger; registry: R
   return {
     models: startReflector(deps, { resource: models }, signal).store,
     services: startReflector(deps, { resource: inferenceServices, indexes: { model: modelOfService } }, signal).store,
+    keys: startReflector(deps, { resource: accessKeys, indexes: { service: servicesOfKey } }, signal).store,
     accounts: startReflector(deps, { resource: serviceAccounts, ...managed }, signal).store,
     policies: startReflector(deps, { resource: networkPolicies, ...managed }, signal).store,
     jobs: startReflector(deps, { resource: jobs, ...managed }, signal).store,
@@ -39,6 +41,10 @@ export function serviceOf({ metadata }: KubeObject): readonly string[] {
 
 function modelOfService({ metadata, spec }: InferenceService): readonly string[] {
   return [keyOf({ namespace: metadata.namespace ?? '', name: spec.modelRef.name })]
+}
+
+function servicesOfKey({ metadata, spec }: AccessKey): readonly string[] {
+  return spec.services.map((name) => keyOf({ namespace: metadata.namespace ?? '', name }))
 }
 
 /** The key of the controlling owner of that kind. */

@@ -19,10 +19,10 @@ const objectSchema = z.object({
 })
 export type Seen = z.infer<typeof objectSchema>
 
-/** Reads a Model or an InferenceService as administrator; undefined when there is none. */
+/** Reads a Model, an InferenceService or an AccessKey as administrator; undefined when there is none. */
 export async function read(
   cluster: Cluster,
-  kind: 'model' | 'inferenceservice',
+  kind: 'model' | 'inferenceservice' | 'accesskey',
   name: string,
   namespace: string,
 ): Promise<Seen | undefined> {

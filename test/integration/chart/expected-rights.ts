@@ -15,13 +15,13 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
       {
         why: 'its input is what users declare, in every namespace',
         apiGroups: ['hansa.dev'],
-        resources: ['models', 'inferenceservices'],
+        resources: ['models', 'inferenceservices', 'accesskeys'],
         verbs: ['get', 'list', 'watch'],
       },
       {
         why: 'status and conditions are its only answer; it never changes a spec',
         apiGroups: ['hansa.dev'],
-        resources: ['models/status', 'inferenceservices/status'],
+        resources: ['models/status', 'inferenceservices/status', 'accesskeys/status'],
         verbs: ['patch'],
       },
       {
@@ -116,9 +116,9 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
     boundTo: ['hansa-gateway'],
     rights: [
       {
-        why: 'routes and access lists are in InferenceServices',
+        why: 'routes and access lists are in InferenceServices, hashes of keys in AccessKeys',
         apiGroups: ['hansa.dev'],
-        resources: ['inferenceservices'],
+        resources: ['inferenceservices', 'accesskeys'],
         verbs: ['get', 'list', 'watch'],
       },
       {
@@ -152,6 +152,8 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
           'inferenceservices',
           'inferenceservices/status',
           'inferenceservices/scale',
+          'accesskeys',
+          'accesskeys/status',
         ],
         verbs: ['get', 'list', 'watch'],
       },
@@ -163,7 +165,7 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
       {
         why: 'aggregated into edit and admin: who may run workloads in a namespace may serve models there',
         apiGroups: ['hansa.dev'],
-        resources: ['models', 'inferenceservices'],
+        resources: ['models', 'inferenceservices', 'accesskeys'],
         verbs: ['create', 'update', 'patch', 'delete', 'deletecollection'],
       },
       {

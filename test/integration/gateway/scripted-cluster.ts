@@ -1,3 +1,4 @@
+import type { AccessKey } from '@hansa/operator/api/access-key.ts'
 import type { InferenceService } from '@hansa/operator/api/inference-service.ts'
 import type { KubeObject } from '@hansa/operator/api/resource.ts'
 import { KubeApiError } from '@hansa/operator/kube/api-error.ts'
@@ -11,6 +12,7 @@ export type ScriptedCluster = {
   /** What the API server holds; replace the arrays and call `changed`. */
   services: InferenceService[]
   pods: Pod[]
+  keys: AccessKey[]
   jwks: JWK[]
   issuer: string
   /** While true every call fails, as with the API server down. */
@@ -30,6 +32,7 @@ export function scriptedCluster(): ScriptedCluster {
   const cluster: ScriptedCluster = {
     services: [],
     pods: [],
+    keys: [],
     jwks: [],
     issuer: 'https://cluster.test',
     down: false,
@@ -68,7 +71,12 @@ export function scriptedCluster(): ScriptedCluster {
   }
 
   function items<T extends KubeObject>(resource: Resource<T>): Live<T>[] {
-    const objects: readonly KubeObject[] = resource.plural === 'pods' ? cluster.pods : cluster.services
+    const lists: Record<string, readonly KubeObject[]> = {
+      pods: cluster.pods,
+      accesskeys: cluster.keys,
+      inferenceservices: cluster.services,
+    }
+    const objects = lists[resource.plural] ?? []
     // The plural that was just looked at is what ties the two types together.
     return objects.map((object) => ({
       ...object,

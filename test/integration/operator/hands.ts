@@ -1,11 +1,16 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { condition, read, type Seen } from '../../cluster/hansa/conditions.ts'
+import { repository } from '../../cluster/hansa/images.ts'
 import type { Installation } from '../../cluster/hansa/installation.ts'
 import { type Answer, digitsClient, heldOutDigits } from '../../demo/ask.ts'
 import { eventually } from '../../demo/wait.ts'
 import { type Manifest, namespace, reader } from './objects.ts'
 
-type Kind = 'model' | 'inferenceservice'
+const cli = join(repository, 'operator/src/cli/main.ts')
+
+type Kind = 'model' | 'inferenceservice' | 'accesskey'
 
 const podsSchema = z.object({
   items: z.array(
@@ -70,6 +75,19 @@ export async function startHands(installation: Installation) {
     kubectl,
     becomes,
     ask,
+    /** Asks with a token or key of one's own. */
+    async askWith(token: string, name: string): Promise<Answer> {
+      const client = digitsClient({ caPem, token })
+      return client.ask(`${gatewayUrl}/${namespace}/${name}`, pictures).finally(client.close)
+    },
+    /** Runs `kubectl hansa`. */
+    hansa: (...args: string[]) =>
+      new Promise<{ code: number; stdout: string; stderr: string }>((done) => {
+        const options = { timeout: 60_000, env: { ...process.env, KUBECONFIG: owner.kubeconfigPath } }
+        execFile(process.execPath, [cli, ...args], options, (error, stdout, stderr) => {
+          done({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : 128, stdout, stderr })
+        })
+      }),
     /** The digit that the picture of every request shows. */
     digit,
     /** kubectl's words where it shall fail. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Installation, startInstallation } from '../../cluster/hansa/installation.ts'
 import { type Hands, startHands } from './hands.ts'
-import { claim, copyModel, model, reader, service, tenant } from './objects.ts'
+import { claim, copyModel, model, namespace, reader, service, tenant } from './objects.ts'
 
 let folder = ''
 let installation: Installation | undefined
@@ -246,4 +246,37 @@ test('a service that is deleted in the middle of a rollout leaves nothing', { ti
   await it().eventually('all children are gone', async () => expect(await it().children('digits')).toEqual([]) ?? true)
   expect(await it().refusal('get', 'serviceaccount', 'digits-worker')).toContain('NotFound')
   await it().answers('digits', 403)
+})
+
+test('a key from the command line opens its service until it is revoked, and its AccessKey says how it stands', {
+  timeout,
+}, async () => {
+  await it().ready('digits')
+  const run = async (...args: string[]) => {
+    const { code, stdout, stderr } = await it().hansa(...args)
+    return { code, stdout: stdout.trim(), stderr }
+  }
+  const made = await run('key', 'create', 'batch', '--service', 'digits', '--expires', '3d', '-n', namespace)
+  expect(made.code).toBe(0)
+  expect(made.stdout).toMatch(/^hansa_[0-9a-z]{16}_[A-Za-z0-9_-]{43}$/)
+  expect((await run('key', 'create', 'batch', '--service', 'digits', '-n', namespace)).stderr).toContain('key rotate')
+  const asked = (key: string) => it().eventually(`the key is judged`, async () => it().askWith(key, 'digits'))
+  await it().eventually('the key opens the service', async () =>
+    (await asked(made.stdout)).status === 200 ? true : undefined,
+  )
+  await it().becomes('accesskey', 'batch', 'Ready', 'True', 'ExpiresSoon')
+  expect(await it().kubectl('get', 'accesskeys.hansa.dev', 'batch', '-o', 'yaml')).not.toContain(made.stdout.slice(-20))
+
+  const rotated = await run('key', 'rotate', 'batch', '--grace', '0s', '-n', namespace)
+  await it().eventually('the new secret counts', async () =>
+    (await asked(rotated.stdout)).status === 200 ? true : undefined,
+  )
+  expect((await asked(made.stdout)).status).toBe(401)
+  await it().becomes('accesskey', 'batch', 'Ready', 'True', 'Accepted')
+  expect((await run('key', 'list', '-n', namespace)).stdout).toMatch(/batch +True +Accepted +digits +1 /)
+  expect((await run('key', 'revoke', 'batch', '-n', namespace)).code).toBe(0)
+  await it().eventually('the key is refused', async () =>
+    (await asked(rotated.stdout)).status === 401 ? true : undefined,
+  )
+  expect((await run('key', 'revoke', 'batch', '-n', namespace)).code).toBe(4)
 })

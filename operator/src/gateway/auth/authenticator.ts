@@ -1,5 +1,6 @@
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose'
 import type { Clock } from '../../kube/clock.ts'
+import { KeyTable, keyId } from './access-key.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
 import { clusterIssuerName } from './key-source.ts'
 import type { Principal } from './principal.ts'
@@ -12,34 +13,49 @@ const algorithms = ['RS256', 'ES256', 'PS256', 'EdDSA', 'Ed25519']
 const leewaySeconds = 30
 const maxTokenLength = 8192
 const maxGroups = 256
-const bearer = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+) *$/i
+const bearer = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|hansa_[0-9a-z]{16}_[A-Za-z0-9_-]{43}) *$/i
 const serviceAccount =
   /^system:serviceaccount:([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)$/
 const invalid: Verdict = { refused: 'invalid' }
 
-/** The token of an `Authorization: Bearer` header (RFC 6750 section 2.1); undefined when it has none that could be a JWT. */
+/**
+ * The token of an `Authorization: Bearer` header (RFC 6750 section 2.1); undefined when it has none that could be a JWT
+ * or the text of an AccessKey.
+ */
 export function bearerToken(authorization: string | undefined): string | undefined {
   if (authorization === undefined || authorization.length > maxTokenLength) return undefined
   return bearer.exec(authorization)?.[1]
 }
 
-/** Checks JSON Web Tokens (RFC 7519, RFC 8725) of a fixed list of issuers. */
+/** Checks JSON Web Tokens (RFC 7519, RFC 8725) of a fixed list of issuers, and access keys. */
 export class Authenticator {
   readonly issuers: readonly IssuerKeys[]
   readonly #cache = new TokenCache()
   readonly #clock: Clock
+  readonly #keys: KeyTable
 
-  constructor(deps: { issuers: readonly IssuerKeys[]; clock: Clock }) {
+  constructor(deps: { issuers: readonly IssuerKeys[]; clock: Clock; keys?: KeyTable }) {
     this.issuers = deps.issuers
     this.#clock = deps.clock
+    this.#keys = deps.keys ?? new KeyTable()
   }
 
   /** Who a token that was verified before stands for: no waiting, no signature check. */
   known(token: string): Principal | undefined {
+    const id = keyId(token)
+    if (id !== undefined) {
+      const entries = this.#keys.find(token, this.#clock.now())
+      return entries.length === 0 ? undefined : { kind: 'accessKey', id, entries }
+    }
     return this.#cache.get(token, this.#clock.now() / 1000)
   }
 
   async verify(token: string, signal: AbortSignal): Promise<Verdict> {
+    if (keyId(token) !== undefined) {
+      const principal = this.known(token)
+      if (principal !== undefined) return { principal }
+      return this.#keys.isKnown ? invalid : { refused: 'unavailable' }
+    }
     const issuerKeys = this.#issuerOf(token)
     if (issuerKeys === 'unavailable') return { refused: 'unavailable' }
     if (issuerKeys === undefined) return invalid

@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/principal.ts'
+import { keyFor, type Principal } from '../auth/principal.ts'
 import { RouteDemand } from '../demand/route-demand.ts'
 import { type HeldService, type HoldDeps, HoldQueue } from '../hold/hold-queue.ts'
 import { pickWorker } from './pick-worker.ts'
@@ -115,10 +115,13 @@ export class Route implements HeldService {
     return pickWorker(this.#list, tried, this.#deps.random)
   }
 
-  /** Default deny: only who `spec.access` lists. */
+  /** Default deny: only who `spec.access` lists, and keys that name this service. */
   allows(principal: Principal): boolean {
     if (principal.kind === 'serviceAccount')
       return this.#serviceAccounts.has(`${principal.namespace}:${principal.name}`)
+    if (principal.kind === 'accessKey') {
+      return keyFor(principal, this.spec.namespace, this.spec.service) !== undefined
+    }
     return this.spec.oidc.some(
       ({ issuerName, subjects, groups }) =>
         issuerName === principal.issuerName &&
