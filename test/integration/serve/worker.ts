@@ -17,6 +17,8 @@ export type WorkerOptions = {
   log?: Logger
   /** Digest to claim instead of the file's own. */
   sha256?: string
+  /** For a model that embeds texts: its settings and its tokenizer.json. */
+  embedding?: { settings?: object; tokenizer: Uint8Array }
 }
 
 export type TestWorker = Serve & { registry: Registry; folder: string; terminationLog: string }
@@ -27,6 +29,13 @@ export async function startWorker(model: Uint8Array, options: WorkerOptions = {}
   const terminationLog = `${folder}-termination`
   await writeFile(join(folder, 'model.onnx'), model)
   const sha256 = options.sha256 ?? createHash('sha256').update(model).digest('hex')
+  const files = [{ path: 'model.onnx', sha256, sizeBytes: model.byteLength }]
+  const { embedding } = options
+  if (embedding !== undefined) {
+    await writeFile(join(folder, 'tokenizer.json'), embedding.tokenizer)
+    const digest = createHash('sha256').update(embedding.tokenizer).digest('hex')
+    files.push({ path: 'tokenizer.json', sha256: digest, sizeBytes: embedding.tokenizer.byteLength })
+  }
   const settings = serveSettings({
     HANSA_SERVE: JSON.stringify({
       modelName: 'echo',
@@ -35,13 +44,14 @@ export async function startWorker(model: Uint8Array, options: WorkerOptions = {}
       executionProvider: options.executionProvider ?? { type: 'CPU', onUnavailable: 'Fail' },
       timeouts: { requestSeconds: 20, loadSeconds: 30, drainSeconds: 10, ...options.timeouts },
       limits: { requestBytes: 4 << 20, responseBytes: 4 << 20, queueDepth: 16, inFlight: 64, ...options.limits },
+      ...(embedding !== undefined && { embedding: { ...embedding.settings } }),
     }),
     HANSA_MODEL: JSON.stringify({
       namespace: 'test',
       name: 'echo-model',
       uid: 'uid',
       format: 'ONNX',
-      files: [{ path: 'model.onnx', sha256, sizeBytes: model.byteLength }],
+      files,
     }),
     HANSA_MODEL_DIR: folder,
     HANSA_TERMINATION_LOG: terminationLog,

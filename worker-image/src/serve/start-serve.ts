@@ -4,6 +4,8 @@ import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { startProbes } from '@hansa/operator/process/probes.ts'
 import type { Registry } from 'prom-client'
+import type { Embedder } from './embed/embedder.ts'
+import { loadEmbedder } from './embed/load-embedder.ts'
 import { startGrpcServer } from './grpc/server.ts'
 import { createServeMetrics } from './metrics.ts'
 import { checkModelFiles } from './model-files.ts'
@@ -57,6 +59,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   const threads = createCodecThreads(settings.codecThreads)
   const slots: SessionSlot[] = []
   let loaded: LoadedModel | undefined
+  let embedder: Embedder | undefined
   let phase: 'serving' | 'draining' | 'closing' = 'serving'
 
   const scheduler = createScheduler({
@@ -141,7 +144,12 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     if (first === undefined) throw new HansaError('InvalidSettings', 'there is no session')
     const signature = { inputs: first.inputs, outputs: first.outputs }
     const maxElements = limits.requestBytes
-    loaded = { signature, provider: first.provider, codec: createCodec({ signature, maxElements, threads }) }
+    embedder = await loadEmbedder(settings, signature, {
+      submit: scheduler.submit,
+      registry,
+      signal: deps.signal,
+    })
+    loaded = { signature, provider: first.provider, codec: createCodec({ signature, maxElements, threads }), embedder }
     metrics.usesProvider(first.provider)
     if (first.providerProblem !== undefined) {
       log.warn(
@@ -162,6 +170,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     await grpc.close()
     await Promise.all(slots.map((slot) => slot.stop()))
     await threads.close()
+    await embedder?.close()
     await probes.close()
   }
 

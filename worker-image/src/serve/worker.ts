@@ -1,3 +1,4 @@
+import type { Embedder } from './embed/embedder.ts'
 import type { ServeMetrics } from './metrics.ts'
 import type { Codec } from './rest/codec.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -26,4 +27,10 @@ export type Worker = {
   readonly closing: boolean
 }
 
-export type LoadedModel = { readonly signature: Signature; readonly provider: 'CPU' | 'CUDA'; readonly codec: Codec }
+export type LoadedModel = {
+  readonly signature: Signature
+  readonly provider: 'CPU' | 'CUDA'
+  readonly codec: Codec
+  /** Undefined for models without `spec.embedding`. */
+  readonly embedder: Embedder | undefined
+}

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { openAiError } from '@hansa/operator/openai/error-body.ts'
 import { messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
+import { isOpenAiPath } from '../openai/openai-route.ts'
 import { answerFor } from './http-problem.ts'
 
 const lingerMs = 2_000
@@ -31,7 +33,7 @@ export function refuse(request: IncomingMessage, response: ServerResponse, error
     const linger = setTimeout(() => socket.destroy(), lingerMs)
     socket.once('close', () => clearTimeout(linger))
   }
-  answerJson(response, status, { error: message })
+  answerJson(response, status, isOpenAiPath(request.url) ? openAiError(status, message) : { error: message })
 }
 
 export function answerJson(response: ServerResponse, status: number, value: object): void {

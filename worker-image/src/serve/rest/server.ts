@@ -7,6 +7,9 @@ import type { Identity } from '@hansa/operator/identity/identity.ts'
 import { followIdentity, peerUri, serverTls } from '@hansa/operator/identity/tls.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { counted } from '../counted.ts'
+import { embeddings, mostBodyBytes, noEmbeddings } from '../openai/embeddings.ts'
+import { modelList, modelObject } from '../openai/models.ts'
+import { isOpenAiPath, openAiRoute } from '../openai/openai-route.ts'
 import type { Worker } from '../worker.ts'
 import { answerJson, beginAnswer, refuse, traceOf } from './answer.ts'
 import { describe } from './describe.ts'
@@ -16,6 +19,7 @@ import { refuseRaw } from './raw-refusal.ts'
 import type { BufferBudget } from './read-body.ts'
 import { route } from './route.ts'
 import { sent } from './sent.ts'
+import { takeRequest } from './take-request.ts'
 
 /** Connections older than this are closed after an answer, so that a peer's certificate is looked at anew. */
 const maxConnectionMs = 3_600_000
@@ -104,15 +108,33 @@ export async function startRestServer(
     if (tls !== undefined && connections.get(request.socket)?.uri !== tls.gatewayUri) {
       throw new HttpProblem(403, 'only the gateway may call this worker')
     }
+    if (isOpenAiPath(url)) {
+      const found = openAiRoute(method, url, worker.model.name)
+      if (found.kind !== 'embeddings') {
+        if (worker.closing) throw new HttpProblem(503, 'the worker is shutting down')
+        return answerJson(response, 200, found.kind === 'models' ? modelList(worker) : modelObject(worker))
+      }
+      if (worker.loaded !== undefined && worker.loaded.embedder === undefined) throw noEmbeddings()
+      const maxBytes = Math.min(worker.limits.requestBytes, mostBodyBytes)
+      return measured(() =>
+        takeRequest(request, response, { worker, budget, expectsContinue, maxBytes }, (taken) =>
+          embeddings(taken, worker),
+        ),
+      )
+    }
     const found = route(method, url, worker.model)
     if (found.kind !== 'infer') {
       if (worker.closing && found.kind !== 'live') throw new HttpProblem(503, 'the worker is shutting down')
       const { ok, body } = describe(found, worker)
       return answerJson(response, ok ? 200 : 503, body)
     }
+    return measured(() => infer(request, response, worker, budget, expectsContinue))
+  }
+
+  async function measured(work: () => Promise<void>): Promise<void> {
     await counted(worker.metrics, async () => {
       if (worker.closing) throw new HttpProblem(503, 'the worker is shutting down', { 'retry-after': '1' })
-      await infer(request, response, worker, budget, expectsContinue)
+      await work()
     })
   }
 
