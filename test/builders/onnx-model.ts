@@ -180,6 +180,66 @@ export function growModel(): Buffer {
   })
 }
 
+/** `y = x + x` for rows of `columns` numbers: every row by itself. */
+export function rowsModel(columns: Dim = 2, type: OnnxType = 'FP32'): Buffer {
+  return perRows([{ op: 'Add', inputs: ['x', 'x'], outputs: ['y'] }], { columns, type })
+}
+
+/** Subtracts the mean of all rows: the first dimension is free, and yet no batch axis. */
+export function centredModel(): Buffer {
+  return perRows(
+    [
+      { op: 'ReduceMean', inputs: ['x', 'axis'], outputs: ['mean'] },
+      { op: 'Sub', inputs: ['x', 'mean'], outputs: ['y'] },
+    ],
+    { axis: 0 },
+  )
+}
+
+/** Sums of the rows so far: a row depends on those before it, as in a sequence. */
+export function runningSumModel(): Buffer {
+  return perRows([{ op: 'CumSum', inputs: ['x', 'axis'], outputs: ['y'] }], { axis: 0 })
+}
+
+/** The sum of all rows, one number for a request whatever its rows. */
+export function totalModel(): Buffer {
+  return perRows(
+    [{ op: 'ReduceSum', inputs: ['x', 'axis'], outputs: ['y'], attributes: [{ name: 'keepdims', int: 1 }] }],
+    { axis: 0 },
+  )
+}
+
+/** Zeros in the shape of the input: its answers tell nothing. */
+export function sameForAllModel(): Buffer {
+  return perRows([{ op: 'Sub', inputs: ['x', 'x'], outputs: ['y'] }], {})
+}
+
+/** Picks a row of two numbers by each row's index: an index out of range makes the run fail. */
+export function gatherRowsModel(): Buffer {
+  return onnxModel({
+    nodes: [{ op: 'Gather', inputs: ['table', 'index'], outputs: ['y'] }],
+    inputs: [{ name: 'index', type: 'INT64', shape: ['n', 1] }],
+    outputs: [{ name: 'y', type: 'FP32', shape: ['n', 1, 2] }],
+    initializers: [
+      { name: 'table', type: 'FP32', shape: [2, 2], raw: new Uint8Array(Float32Array.of(10, 11, 20, 21).buffer) },
+    ],
+  })
+}
+
+function perRows(
+  nodes: readonly Node[],
+  { columns = 2, type = 'FP32', axis }: { columns?: Dim; type?: OnnxType; axis?: number },
+): Buffer {
+  return onnxModel({
+    nodes,
+    inputs: [{ name: 'x', type, shape: ['n', columns] }],
+    outputs: [{ name: 'y', type, shape: ['n', columns] }],
+    ...(axis !== undefined && {
+      initializers: [{ name: 'axis', type: 'INT64', shape: [1], raw: int64Bytes(axis) }],
+    }),
+  })
+}
+
 /** Passes two inputs of different types through; the outputs are in the other order. */
 export function twoWayModel(): Buffer {
   return onnxModel({

@@ -47,6 +47,7 @@ async function withProcess(
     HANSA_MODEL_DIR: folder,
     HANSA_TERMINATION_LOG: join(folder, 'termination'),
     HANSA_LAMEDUCK_SECONDS: '0.5',
+    HANSA_CPUS: '1',
     HANSA_MODEL: JSON.stringify({
       namespace: 'a',
       name: 'm',

@@ -11,6 +11,7 @@ import { Registry } from 'prom-client'
 export type WorkerOptions = {
   limits?: Partial<ServeProcessSettings['serve']['limits']>
   timeouts?: Partial<ServeProcessSettings['serve']['timeouts']>
+  batching?: ServeProcessSettings['serve']['batching']
   executionProvider?: ServeProcessSettings['serve']['executionProvider']
   env?: Record<string, string>
   mtls?: { identity: Identity; gatewayUri: string }
@@ -44,6 +45,7 @@ export async function startWorker(model: Uint8Array, options: WorkerOptions = {}
       executionProvider: options.executionProvider ?? { type: 'CPU', onUnavailable: 'Fail' },
       timeouts: { requestSeconds: 20, loadSeconds: 30, drainSeconds: 10, ...options.timeouts },
       limits: { requestBytes: 4 << 20, responseBytes: 4 << 20, queueDepth: 16, inFlight: 64, ...options.limits },
+      batching: options.batching,
       ...(embedding !== undefined && { embedding: { ...embedding.settings } }),
     }),
     HANSA_MODEL: JSON.stringify({

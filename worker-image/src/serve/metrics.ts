@@ -37,6 +37,14 @@ export function createServeMetrics(registry: Registry, labels: { model: string; 
     pending: gauge('nv_inference_pending_request_count', 'Requests that wait for a session.'),
     restarts: counter('hansa_worker_session_restarts_total', 'Session processes started again.'),
     bufferedBytes: gauge('hansa_worker_buffered_bytes', 'Bytes of request and response bodies held in memory.'),
+    batching: gauge('hansa_worker_batching', 'Whether requests may run together (1) or not (0).'),
+    batchRows: new Histogram({
+      name: 'hansa_worker_batch_rows',
+      help: 'Rows in one run of the model; a run without batching counts as one row.',
+      labelNames,
+      registers,
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+    }).labels(labels),
     seconds: new Histogram({
       name: 'hansa_worker_request_duration_seconds',
       help: 'Time from the head of an inference request to the end of its answer.',

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { createScheduler } from './scheduler.ts'
+import type { SessionAnswer } from './session/session-process.ts'
 import type { SessionSlot, SlotState } from './session/session-slot.ts'
-import type { InferRequest, InferResponse } from './tensor.ts'
+import type { InferRequest } from './tensor.ts'
 
 const noMetrics = { queued: () => undefined, executed: () => undefined }
 const soon = () => performance.now() + 10_000
@@ -18,10 +19,10 @@ function fakeSlot(onChange: () => void) {
     firstLoad: new Promise(() => undefined),
     run: (request) => {
       state = 'busy'
-      const { promise, resolve } = Promise.withResolvers<InferResponse>()
+      const { promise, resolve } = Promise.withResolvers<SessionAnswer>()
       const done = () => {
         state = 'idle'
-        resolve({ outputs: [] })
+        resolve({ outputs: [], runMicros: 1 })
         onChange()
       }
       runs.push({ request, done })

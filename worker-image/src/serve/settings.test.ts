@@ -16,11 +16,11 @@ const env = {
   POD_IP: '10.0.0.7',
 }
 
-test('the defaults are those of the schema, and threads follow the cpus', () => {
+test('the defaults are those of the schema, and what is not said stays open', () => {
   const settings = serveSettings({ ...env, HANSA_CPUS: '8', HANSA_SESSIONS: '3' })
   expect(settings.serve.limits.queueDepth).toBe(100)
-  expect(settings).toMatchObject({ port: 8443, probesPort: 8081, sessions: 3, intraOpThreads: 2, lameDuckSeconds: 2 })
-  expect(serveSettings({ ...env, HANSA_CPUS: '0.5' }).intraOpThreads).toBe(1)
+  expect(settings).toMatchObject({ port: 8443, probesPort: 8081, sessions: 3, cpus: 8, lameDuckSeconds: 2 })
+  expect(serveSettings(env)).toMatchObject({ sessions: undefined, cpus: undefined })
 })
 
 test('a session process gets no variable but those for GPUs', () => {

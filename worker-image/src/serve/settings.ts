@@ -27,7 +27,7 @@ const envSchema = z
     HANSA_GRPC_PORT: port.default(8444),
     HANSA_PROBES_PORT: port.default(8081),
     HANSA_CPUS: z.coerce.number().positive().max(1024).optional(),
-    HANSA_SESSIONS: count.max(256).default(1),
+    HANSA_SESSIONS: count.max(64).optional(),
     HANSA_LAMEDUCK_SECONDS: z.coerce.number().min(0).max(300).default(2),
     HANSA_BUFFER_BYTES: count.max(2 ** 40).optional(),
     HANSA_TERMINATION_LOG: z.string().default('/dev/termination-log'),
@@ -57,8 +57,7 @@ export function serveSettings(env: Readonly<Record<string, string | undefined>>)
   }
   const { data } = parsed
   const { limits } = data.HANSA_SERVE
-  const cpus = data.HANSA_CPUS ?? availableParallelism()
-  const sessions = data.HANSA_SESSIONS
+  const availableCpus = availableParallelism()
   return {
     serve: data.HANSA_SERVE,
     model: data.HANSA_MODEL,
@@ -69,9 +68,12 @@ export function serveSettings(env: Readonly<Record<string, string | undefined>>)
     probesPort: data.HANSA_PROBES_PORT,
     /** Undefined: plain HTTP on loopback. */
     gatewayUri: data.HANSA_INSECURE_LOOPBACK === 'true' ? undefined : data.HANSA_GATEWAY_URI,
-    sessions,
-    intraOpThreads: Math.max(1, Math.floor(cpus / sessions)),
-    codecThreads: Math.max(1, Math.min(2, Math.floor(cpus))),
+    /** Undefined: as many as CPUs and memory allow. */
+    sessions: data.HANSA_SESSIONS,
+    /** Undefined: the container was promised none. */
+    cpus: data.HANSA_CPUS,
+    availableCpus,
+    codecThreads: Math.max(1, Math.min(2, Math.floor(data.HANSA_CPUS ?? availableCpus))),
     lameDuckSeconds: data.HANSA_LAMEDUCK_SECONDS,
     /** All request bodies in memory together. */
     bufferBytes: data.HANSA_BUFFER_BYTES ?? Math.max(2 * limits.requestBytes, 256 << 20),

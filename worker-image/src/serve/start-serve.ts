@@ -4,6 +4,7 @@ import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { startProbes } from '@hansa/operator/process/probes.ts'
 import type { Registry } from 'prom-client'
+import { decideBatching } from './batch/decide-batching.ts'
 import type { Embedder } from './embed/embedder.ts'
 import { loadEmbedder } from './embed/load-embedder.ts'
 import { startGrpcServer } from './grpc/server.ts'
@@ -14,8 +15,10 @@ import { createCodecThreads } from './rest/codec-threads.ts'
 import { createBudget } from './rest/read-body.ts'
 import { startRestServer } from './rest/server.ts'
 import { createScheduler } from './scheduler.ts'
+import { memoryOfContainer } from './session/container-memory.ts'
+import { residentBytes } from './session/resident-bytes.ts'
+import { createSessionPool, type SessionPool } from './session/session-pool.ts'
 import { startSessionProcess } from './session/session-process.ts'
-import { type SessionSlot, startSessionSlot } from './session/session-slot.ts'
 import type { ServeProcessSettings } from './settings.ts'
 import { writeTerminationMessage } from './termination-message.ts'
 import { untilAborted } from './until-aborted.ts'
@@ -43,6 +46,8 @@ export type Serve = {
   readonly probesUrl: string
   /** Process ids of the sessions, for tests and the log. */
   sessionPids(): readonly number[]
+  /** Resolves when all sessions are up; the worker is ready with the first. */
+  readonly allSessions: Promise<void>
   /** Drains as a shutdown does: not ready at once, lame duck, then refusing, then waiting for what runs. */
   close(): Promise<void>
 }
@@ -57,17 +62,30 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   const { limits, timeouts } = serve
   const metrics = createServeMetrics(registry, { model: serve.modelName, version: serve.modelVersion })
   const threads = createCodecThreads(settings.codecThreads)
-  const slots: SessionSlot[] = []
+  let pool: SessionPool | undefined
+  const slots = () => pool?.slots ?? []
+  let allSessions = Promise.resolve()
   let loaded: LoadedModel | undefined
   let embedder: Embedder | undefined
   let phase: 'serving' | 'draining' | 'closing' = 'serving'
 
   const scheduler = createScheduler({
-    slots: () => slots,
+    slots,
     queueDepth: limits.queueDepth,
-    metrics: { queued: (micros) => metrics.queueMicros.inc(micros), executed: () => metrics.executions.inc() },
+    metrics: {
+      queued: (micros) => metrics.queueMicros.inc(micros),
+      executed: (rows) => {
+        metrics.executions.inc()
+        metrics.batchRows.observe(rows)
+      },
+    },
+    onNotByRows: (problem) => {
+      metrics.batching.set(0)
+      log.error({ problem }, 'requests were joined that must not be; batching is off from now on')
+      if (loaded !== undefined) loaded = { ...loaded, batching: { on: false, reason: problem } }
+    },
   })
-  const sessionsUp = () => slots.some((slot) => slot.state === 'idle' || slot.state === 'busy')
+  const sessionsUp = () => slots().some((slot) => slot.state === 'idle' || slot.state === 'busy')
   const unavailable = () => {
     if (phase === 'closing') return shuttingDown
     if (loaded === undefined) return 'the model is being loaded'
@@ -104,7 +122,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     registry,
     ready: notReady,
     live: () => {
-      const dead = slots.length > 0 && slots.every((slot) => slot.failedStarts >= deadAfterFailedStarts)
+      const dead = slots().length > 0 && slots().every((slot) => slot.failedStarts >= deadAfterFailedStarts)
       return dead ? 'the model cannot be loaded any more' : undefined
     },
   })
@@ -117,31 +135,32 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     const started = performance.now()
     const modelPath = await checkModelFiles(settings.model, settings.modelDir, serve.entrypoint, deps.signal)
     const { type, onUnavailable } = serve.executionProvider
-    const { intraOpThreads } = settings
-    const command = {
-      modelPath,
+    const wish = {
+      wanted: settings.sessions,
       provider: type,
-      onUnavailable,
-      intraOpThreads,
-      maxResponseBytes: limits.responseBytes,
+      cpus: settings.cpus,
+      availableCpus: settings.availableCpus,
     }
-    for (let index = 0; index < settings.sessions; index++) {
-      slots.push(
-        startSessionSlot(
-          { loadSeconds: timeouts.loadSeconds, runSeconds: timeouts.requestSeconds + overrunSeconds },
-          {
-            start: () => startSessionProcess({ command, env: settings.sessionEnv }, { log }),
-            log,
-            random: deps.random ?? Math.random,
-            onChange: () => scheduler.dispatch(),
-            onRestart: () => metrics.restarts.inc(),
-          },
-        ),
-      )
-    }
-    const results = await untilAborted(Promise.all(slots.map((slot) => slot.firstLoad)), deps.signal)
-    const [first] = results
-    if (first === undefined) throw new HansaError('InvalidSettings', 'there is no session')
+    pool = createSessionPool(
+      {
+        command: { modelPath, provider: type, onUnavailable, maxResponseBytes: limits.responseBytes },
+        env: settings.sessionEnv,
+        loadSeconds: timeouts.loadSeconds,
+        runSeconds: timeouts.requestSeconds + overrunSeconds,
+        wish,
+        bufferBytes: settings.bufferBytes,
+      },
+      {
+        start: (options) => startSessionProcess(options, { log }),
+        log,
+        random: deps.random ?? Math.random,
+        onChange: () => scheduler.dispatch(),
+        onRestart: () => metrics.restarts.inc(),
+        memory: memoryOfContainer,
+        residentBytes,
+      },
+    )
+    const first = await untilAborted(pool.loadFirst(), deps.signal)
     const signature = { inputs: first.inputs, outputs: first.outputs }
     const maxElements = limits.requestBytes
     embedder = await loadEmbedder(settings, signature, {
@@ -149,7 +168,21 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
       registry,
       signal: deps.signal,
     })
-    loaded = { signature, provider: first.provider, codec: createCodec({ signature, maxElements, threads }), embedder }
+    const [slot] = pool.slots
+    if (slot === undefined) throw new HansaError('InvalidSettings', 'there is no session')
+    const { state, batching } = await untilAborted(decideBatching(serve, signature, slot.run), deps.signal)
+    const { sessions, intraOpThreads, complete } = await untilAborted(pool.settle(), deps.signal)
+    allSessions = complete
+    loaded = {
+      signature,
+      provider: first.provider,
+      codec: createCodec({ signature, maxElements, threads }),
+      embedder,
+      batching: state,
+    }
+    scheduler.batch(batching)
+    metrics.batching.set(state?.on ? 1 : 0)
+    if (state?.on === false) log.warn({ reason: state.reason }, 'batching is off')
     metrics.usesProvider(first.provider)
     if (first.providerProblem !== undefined) {
       log.warn(
@@ -161,14 +194,17 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
       log.warn({ problem: first.warmUpProblem }, 'the model rejected the warm-up input of zeros')
     }
     const seconds = (performance.now() - started) / 1000
-    log.info({ provider: first.provider, sessions: slots.length, intraOpThreads, seconds }, 'model loaded')
+    log.info(
+      { provider: first.provider, sessions, intraOpThreads, batching: state?.on ?? false, seconds },
+      'model loaded',
+    )
   }
 
   async function stop(): Promise<void> {
     clearInterval(sampling)
     await rest.close()
     await grpc.close()
-    await Promise.all(slots.map((slot) => slot.stop()))
+    await pool?.stop()
     await threads.close()
     await embedder?.close()
     await probes.close()
@@ -202,7 +238,8 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     url: rest.url,
     grpcAddress: grpc.address,
     probesUrl: probes.url,
-    sessionPids: () => slots.flatMap((slot) => slot.pid ?? []),
+    allSessions,
+    sessionPids: () => slots().flatMap((slot) => slot.pid ?? []),
     close: () => {
       closed ??= drain()
       return closed

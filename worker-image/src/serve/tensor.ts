@@ -21,8 +21,17 @@ export type Tensor = {
 /** One request, free of any protocol: what REST and later gRPC decode to and what the scheduler takes. */
 export type InferRequest = { readonly inputs: readonly Tensor[]; readonly outputs: readonly string[] }
 
+/** How a request was run, for statistics and traces; `runMicros` is what the model took for the whole batch. */
+export type RunFigures = {
+  readonly queueMicros: number
+  readonly runMicros: number
+  /** Requests that ran together, and the sum of their rows. */
+  readonly requests: number
+  readonly rows: number
+}
+
 /** The model's answer, outputs in the order asked for. */
-export type InferResponse = { readonly outputs: readonly Tensor[] }
+export type InferResponse = { readonly outputs: readonly Tensor[]; readonly run?: RunFigures }
 
 /** Elements of a shape; 1 for a scalar. May exceed the safe integers, so compare before use. */
 export function elementCount(shape: readonly number[]): number {

@@ -1,3 +1,4 @@
+import type { BatchingState } from './batch/decide-batching.ts'
 import type { Embedder } from './embed/embedder.ts'
 import type { ServeMetrics } from './metrics.ts'
 import type { Codec } from './rest/codec.ts'
@@ -31,6 +32,8 @@ export type LoadedModel = {
   readonly signature: Signature
   readonly provider: 'CPU' | 'CUDA'
   readonly codec: Codec
+  /** Undefined: `spec.batching` is not set. */
+  readonly batching: BatchingState | undefined
   /** Undefined for models without `spec.embedding`. */
   readonly embedder: Embedder | undefined
 }

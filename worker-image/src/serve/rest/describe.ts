@@ -1,4 +1,5 @@
 import packageJson from '../../../package.json' with { type: 'json' }
+import type { BatchingState } from '../batch/decide-batching.ts'
 import { InferProblem } from '../problem.ts'
 import type { Worker } from '../worker.ts'
 import type { Route } from './route.ts'
@@ -39,11 +40,18 @@ export function describe(route: Exclude<Route, { kind: 'infer' }>, worker: Worke
           platform: 'onnxruntime_onnx',
           inputs,
           outputs,
-          parameters: { execution_provider: loaded.provider },
+          parameters: { execution_provider: loaded.provider, ...batchingParameters(loaded.batching) },
         },
       }
     }
     default:
       return route satisfies never
   }
+}
+
+function batchingParameters(state: BatchingState | undefined): Record<string, string | number> {
+  if (state === undefined) return {}
+  return state.on
+    ? { batching: 'on', max_batch_size: state.maxSize }
+    : { batching: 'off', batching_reason: state.reason }
 }

@@ -43,7 +43,7 @@ export const replySchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('ran'),
     outputs: z.array(z.object({ name, datatype: z.enum(datatypes), shape: z.array(size), byteLength: size })).max(1024),
-    runMicros: z.number(),
+    runMicros: z.number().min(0),
   }),
   z.object({
     kind: z.literal('runFailed'),

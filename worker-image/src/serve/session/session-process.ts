@@ -14,11 +14,14 @@ export type SessionProcess = {
   /** Settles once: loaded, or a HansaError on why not. */
   readonly loaded: Promise<Loaded>
   /** Runs the model; one call at a time. Rejects with InferProblem. A run cannot be cancelled, only killed. */
-  run(request: InferRequest): Promise<InferResponse>
+  run(request: InferRequest): Promise<SessionAnswer>
   kill(): void
   /** Resolves when the process is gone and everything it owed is settled. */
   readonly exited: Promise<void>
 }
+
+/** What one run gave, and what the model took for it in microseconds. */
+export type SessionAnswer = InferResponse & { readonly runMicros: number }
 
 export type SessionProcessOptions = {
   readonly command: Omit<LoadCommand, 'kind'>
@@ -38,7 +41,7 @@ export function startSessionProcess(options: SessionProcessOptions, deps: { log:
   const reader = new FrameReader(options.command.maxResponseBytes)
   const load = Promise.withResolvers<Loaded>()
   const exit = Promise.withResolvers<void>()
-  let waiting: { resolve(response: InferResponse): void; reject(error: Error): void } | undefined
+  let waiting: { resolve(response: SessionAnswer): void; reject(error: Error): void } | undefined
   let isLoaded = false
   let alive = true
   // Callers await these; a rejection before anyone does must not end the process.
@@ -72,7 +75,7 @@ export function startSessionProcess(options: SessionProcessOptions, deps: { log:
         load.reject(new HansaError(reply.reason, reply.message))
         break
       case 'ran':
-        settle((current) => current.resolve({ outputs: outputs(reply, frame) }))
+        settle((current) => current.resolve({ outputs: outputs(reply, frame), runMicros: reply.runMicros }))
         break
       case 'runFailed':
         if (reply.place !== undefined) log.warn({ operator: reply.place }, 'the model failed on an input')
@@ -121,7 +124,7 @@ export function startSessionProcess(options: SessionProcessOptions, deps: { log:
     loaded: load.promise,
     run: (request) => {
       if (waiting !== undefined) throw new RangeError('a session runs one request at a time')
-      const answer = Promise.withResolvers<InferResponse>()
+      const answer = Promise.withResolvers<SessionAnswer>()
       if (!alive) return Promise.reject(new InferProblem('SessionLost', 'the session process has ended'))
       waiting = answer
       const inputs = request.inputs.map(({ name, datatype, shape, byteLength }) => ({

@@ -1,8 +1,8 @@
 import { messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
-import type { InferRequest, InferResponse } from '../tensor.ts'
+import type { InferRequest } from '../tensor.ts'
 import type { Loaded } from './messages.ts'
-import type { SessionProcess } from './session-process.ts'
+import type { SessionAnswer, SessionProcess } from './session-process.ts'
 
 export type SlotState = 'loading' | 'idle' | 'busy' | 'down' | 'stopped'
 
@@ -12,11 +12,18 @@ export type SessionSlot = {
   /** Starts in a row that failed since it last worked. */
   readonly failedStarts: number
   readonly pid: number | undefined
-  /** The first load; rejects with its HansaError, and then nothing is tried again. */
+  /** The first load; rejects with its HansaError, and then nothing is tried again unless `keepTrying` is set. */
   readonly firstLoad: Promise<Loaded>
   /** Only in state idle. */
-  run(request: InferRequest): Promise<InferResponse>
+  run(request: InferRequest): Promise<SessionAnswer>
   stop(): Promise<void>
+}
+
+export type SlotOptions = {
+  readonly loadSeconds: number
+  readonly runSeconds: number
+  /** Also after a first load that failed: another slot has shown that the model can be loaded. */
+  readonly keepTrying?: boolean
 }
 
 export type SlotDeps = {
@@ -35,7 +42,7 @@ const healthySeconds = 60
  * Keeps one session process running: a load that takes longer than `loadSeconds` or a run longer than `runSeconds` gets it
  * killed, and what ended starts again after a back-off of 0.2 s, doubled each time up to 30 s, less up to half by chance.
  */
-export function startSessionSlot(options: { loadSeconds: number; runSeconds: number }, deps: SlotDeps): SessionSlot {
+export function startSessionSlot(options: SlotOptions, deps: SlotDeps): SessionSlot {
   const { log } = deps
   let state: SlotState = 'loading'
   let failedStarts = 0
@@ -75,7 +82,7 @@ export function startSessionSlot(options: { loadSeconds: number; runSeconds: num
       if (state === 'stopped') return
       const isFirst = restarts === 0 && !loaded
       change('down')
-      if (isFirst) return
+      if (isFirst && options.keepTrying !== true) return
       if ((performance.now() - startedAt) / 1000 > healthySeconds) restarts = 0
       const most = Math.min(mostBackOffSeconds, leastBackOffSeconds * 2 ** restarts++)
       const seconds = most * (1 - deps.random() / 2)

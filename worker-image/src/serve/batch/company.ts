@@ -1,0 +1,30 @@
+/** What a request that finds a session idle may expect: how many are usually under way at once, waiting ones included. */
+export type Company = {
+  /** To be called with the count of requests under way whenever a run starts. */
+  started(underWay: number): void
+  /** Whether more are likely to come soon, so that waiting a little is worth it. */
+  expectsMore(underWay: number): boolean
+}
+
+const remembered = 8
+const forgetMs = 1000
+
+/**
+ * Expected is the most that were under way at one of the last eight starts; after a second without a start it is forgotten.
+ * So a lone caller never waits, one that became lone waits eight times at most, and nobody waits any longer once all who
+ * usually call are there.
+ */
+export function createCompany(now: () => number): Company {
+  let counts: number[] = []
+  let lastAt = Number.NEGATIVE_INFINITY
+  return {
+    started: (underWay) => {
+      const at = now()
+      if (at - lastAt > forgetMs) counts = []
+      lastAt = at
+      counts.push(underWay)
+      if (counts.length > remembered) counts.shift()
+    },
+    expectsMore: (underWay) => now() - lastAt <= forgetMs && counts.some((count) => count > underWay),
+  }
+}
