@@ -32,6 +32,8 @@ export interface Owner extends Cluster {
   readonly dir: string
   readonly serviceClusterIpRange: string
   readonly nodePortRange: string
+  /** The authority of the certificate that the API server shows to aggregated API servers. */
+  readonly frontProxyCaPem: string
   /** Issues a certificate of this owner's authority, such as a node's. */
   issueCertificate(request: CertificateRequest): Promise<KeyAndCertificate>
   /**
@@ -108,6 +110,7 @@ export async function startOwner(options: OwnerOptions): Promise<Owner> {
     nodePortRange,
     serviceClusterIpRange,
     caPem: folder.authority.certPem,
+    frontProxyCaPem: folder.frontProxyCaPem,
     apiserverPort: ports.apiserver,
     ...clusterTools({ kubectl: assets.kubectl, helm: assets.helm, kubeconfigPath, home: folder.file('home'), client }),
     issueCertificate: (request) => folder.authority.issue(request),

@@ -1,4 +1,4 @@
-import type { OwnerFolder } from './folder.ts'
+import { frontProxyName, type OwnerFolder } from './folder.ts'
 
 export interface OwnerPorts {
   readonly apiserver: number
@@ -52,6 +52,14 @@ export function apiserverFlags(folder: OwnerFolder, ports: OwnerPorts, ranges: N
     `--kubelet-client-certificate=${folder.file('pki/kubelet-client.crt')}`,
     `--kubelet-client-key=${folder.file('pki/kubelet-client.key')}`,
     '--kubelet-preferred-address-types=InternalIP,Hostname',
+    // For aggregated API servers, as every common distribution sets them.
+    `--requestheader-client-ca-file=${folder.file('pki/front-proxy-ca.crt')}`,
+    `--requestheader-allowed-names=${frontProxyName}`,
+    '--requestheader-username-headers=X-Remote-User',
+    '--requestheader-group-headers=X-Remote-Group',
+    '--requestheader-extra-headers-prefix=X-Remote-Extra-',
+    `--proxy-client-cert-file=${folder.file('pki/front-proxy-client.crt')}`,
+    `--proxy-client-key-file=${folder.file('pki/front-proxy-client.key')}`,
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction',
     `--service-account-issuer=${serviceAccountIssuer}`,

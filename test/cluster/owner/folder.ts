@@ -10,6 +10,8 @@ export interface OwnerFolder {
   readonly admin: KeyAndCertificate
   readonly etcdClient: KeyAndCertificate
   readonly etcdCaPem: string
+  /** Signs the certificate by which the API server shows itself to aggregated API servers. */
+  readonly frontProxyCaPem: string
   /** The path of a file in it. */
   file(name: string): string
 }
@@ -24,13 +26,14 @@ export interface OwnerAddresses {
 export async function prepareFolder(path: string, addresses: OwnerAddresses): Promise<OwnerFolder> {
   const file = (name: string) => join(path, name)
   await Promise.all(['etcd', 'pki', 'logs', 'home'].map((name) => mkdir(file(name), { recursive: true, mode: 0o700 })))
-  const [authority, etcdAuthority, signingKey] = await Promise.all([
+  const [authority, etcdAuthority, frontProxyAuthority, signingKey] = await Promise.all([
     createAuthority(`${addresses.name} Kubernetes`),
     createAuthority(`${addresses.name} etcd`),
+    createAuthority(`${addresses.name} front proxy`),
     createSigningKey(),
   ])
   const local = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] }
-  const [server, kubelet, admin, manager, scheduler, etcdServer, etcdClient] = await Promise.all([
+  const [server, kubelet, admin, manager, scheduler, etcdServer, etcdClient, frontProxy] = await Promise.all([
     authority.issue({
       commonName: 'kube-apiserver',
       dnsNames: ['localhost', ...apiServiceNames],
@@ -42,6 +45,7 @@ export async function prepareFolder(path: string, addresses: OwnerAddresses): Pr
     authority.issue({ commonName: 'system:kube-scheduler', ...local }),
     etcdAuthority.issue({ commonName: 'etcd', ...local }),
     etcdAuthority.issue({ commonName: 'kube-apiserver', ...local }),
+    frontProxyAuthority.issue({ commonName: frontProxyName }),
   ])
   const kubeconfig = (name: string, credential: KeyAndCertificate) =>
     writeKubeconfig(file(name), {
@@ -59,14 +63,27 @@ export async function prepareFolder(path: string, addresses: OwnerAddresses): Pr
     writePair(file('pki/scheduler'), scheduler),
     writePair(file('pki/etcd'), etcdServer),
     writePair(file('pki/etcd-client'), etcdClient),
+    writePair(file('pki/front-proxy-ca'), frontProxyAuthority),
+    writePair(file('pki/front-proxy-client'), frontProxy),
     writeFile(file('pki/sa.key'), signingKey.privatePem, { mode: 0o600 }),
     writeFile(file('pki/sa.pub'), signingKey.publicPem),
     kubeconfig('admin.kubeconfig', admin),
     kubeconfig('controller-manager.kubeconfig', manager),
     kubeconfig('scheduler.kubeconfig', scheduler),
   ])
-  return { path, authority, admin, etcdClient, etcdCaPem: etcdAuthority.certPem, file }
+  return {
+    path,
+    authority,
+    admin,
+    etcdClient,
+    etcdCaPem: etcdAuthority.certPem,
+    frontProxyCaPem: frontProxyAuthority.certPem,
+    file,
+  }
 }
+
+/** Common name of the API server towards aggregated API servers. */
+export const frontProxyName = 'front-proxy-client'
 
 const apiServiceNames = [
   'kubernetes',
