@@ -6,6 +6,7 @@ import type { Io } from './io.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { type ClusterOptions, namespaceOption, onCluster, outputOption } from './options.ts'
 import type { Format } from './output.ts'
+import { addRolloutCommands } from './rollout-commands.ts'
 
 export type ProgramDeps = {
   readonly io: Io
@@ -83,6 +84,8 @@ export function createProgram(deps: ProgramDeps): Command {
       const well = await withClient(options, (client) => check(client, options, io, signal))
       if (!well) deps.setExitCode(exitCodes.notReady)
     })
+
+  addRolloutCommands(program, deps, withClient)
 
   const model = program.command('model').description('Models').helpCommand(false)
   model

@@ -3,20 +3,19 @@ import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
 import { modelConditionReasons } from '../api/model-reasons.ts'
 import type { ReasonCatalogue } from '../api/reason.ts'
-import type { Condition, KubeObject } from '../api/resource.ts'
+import type { Condition } from '../api/resource.ts'
 import { revisionLabel, workerSelector } from '../inferenceservice/names.ts'
 import { isReady, troubleOf } from '../inferenceservice/workers.ts'
-import { KubeApiError } from '../kube/api-error.ts'
 import { type Deployment, deployments as deploymentResource, pods as podResource } from '../kube/builtin.ts'
 import type { KubeClient } from '../kube/client-types.ts'
 import { isTrue } from '../kube/conditions.ts'
 import { inferenceServices, models } from '../kube/hansa-resources.ts'
 import type { Pod } from '../kube/pod-types.ts'
-import type { Resource } from '../kube/resource.ts'
 import { CliError } from './cli-error.ts'
 import { exitCodes } from './exit-code.ts'
 import { type Io, paint, plain } from './io.ts'
 import { type Format, printObject } from './output.ts'
+import { readable } from './readable.ts'
 
 type Seen = {
   service: InferenceService
@@ -55,20 +54,6 @@ export async function status(
   }
   io.out(tree({ service, model, deployments, pods }, io))
   return ready
-}
-
-/** A user who may read the service need not be allowed to read its pods. */
-async function readable<T extends KubeObject>(
-  client: KubeClient,
-  resource: Resource<T>,
-  options: { namespace: string; labelSelector: string; signal: AbortSignal },
-): Promise<T[] | undefined> {
-  try {
-    return (await client.list(resource, options)).items
-  } catch (error) {
-    if (error instanceof KubeApiError && error.status === 403) return undefined
-    throw error
-  }
 }
 
 function tree({ service, model, deployments, pods }: Seen, io: Io): string {
