@@ -1,15 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { KubeClient } from '../kube/client-types.ts'
 import { exitCodes } from './exit-code.ts'
-import { type ClusterOptions, namespaceOption, onCluster, outputOption } from './options.ts'
+import { type ClusterOptions, namespaceOption, onCluster, outputOption, type WithClient } from './options.ts'
 import type { ProgramDeps } from './program.ts'
 
 /** The commands of `kubectl hansa rollout`. */
-export function addRolloutCommands(
-  program: Command,
-  deps: ProgramDeps,
-  withClient: <T>(options: ClusterOptions, action: (client: KubeClient) => Promise<T>) => Promise<T>,
-): void {
+export function addRolloutCommands(program: Command, deps: ProgramDeps, withClient: WithClient): void {
   const { io, signal } = deps
   const rollout = program.command('rollout').description('Rollouts of new revisions').helpCommand(false)
   const ofService = (name: string, summary: string) =>
