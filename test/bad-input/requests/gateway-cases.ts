@@ -214,7 +214,7 @@ const targets: Case[] = [
   target('3000 characters', { status: 414 }, `/apps/digits/v2/${'a'.repeat(3000)}`),
   target('20,000 characters', { status: 431 }, `/apps/digits/v2/${'a'.repeat(20_000)}`),
   target('no service', { status: 404 }, '/apps'),
-  target('another protocol version', { status: 404 }, '/apps/digits/v1/models'),
+  target('another protocol version', { status: 404 }, '/apps/digits/v3/models'),
   target("the gateway's own probes", { status: 404 }, '/metrics'),
   target('a name in capitals', { status: 404 }, '/APPS/digits/v2'),
   target('a service that is not there', { status: 403 }, '/apps/nothing/v2'),

@@ -84,7 +84,9 @@ export function observed({ status, body }: RawAnswer): Observed {
 function errorOf(body: string): string | undefined {
   try {
     const { error } = JSON.parse(body) as { error?: unknown } // Anything but an object with a string makes the case fail.
-    return typeof error === 'string' ? error : undefined
+    // Below /v1 errors have OpenAI's form.
+    const text = typeof error === 'object' && error !== null && 'message' in error ? error.message : error
+    return typeof text === 'string' ? text : undefined
   } catch {
     return undefined // No JSON: the caller reports the body.
   }

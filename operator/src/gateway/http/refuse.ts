@@ -1,16 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { openAiError } from '../../openai/error-body.ts'
 import { endAfterBody } from './linger.ts'
+import { isOpenAiTarget } from './target.ts'
 
 export type Refusal = { status: number; error: string; headers?: Record<string, string> }
 
-/** Answers `{"error": ...}` in the gateway's own name; returns the body's size. A connection with an unread body is closed after. */
+/** Answers `{"error": ...}` in the gateway's own name, for OpenAI-style calls in that API's form; returns the body's size. A connection with an unread body is closed after. */
 export function refuse(
   request: IncomingMessage,
   response: ServerResponse,
   refusal: Refusal,
   requestId: string,
 ): number {
-  const body = Buffer.from(JSON.stringify({ error: refusal.error }))
+  const { status, error } = refusal
+  const body = Buffer.from(JSON.stringify(isOpenAiTarget(request.url ?? '') ? openAiError(status, error) : { error }))
   const headers = {
     'content-type': 'application/json',
     'content-length': body.length,
@@ -19,7 +22,7 @@ export function refuse(
   }
   // The listener then also ignores whatever was sent behind this request.
   if (!request.complete) response.shouldKeepAlive = false
-  response.writeHead(refusal.status, headers)
+  response.writeHead(status, headers)
   if (request.method !== 'HEAD') response.write(body)
   endAfterBody(request, response)
   return body.length

@@ -39,7 +39,7 @@ test.each([
   '/',
   '/livez',
   '/apps/digits',
-  '/apps/digits/v1/models',
+  '/apps/digits/v3/models',
   '/apps/digits/v22',
   '/APPS/digits/v2',
   '/apps/-digits/v2',

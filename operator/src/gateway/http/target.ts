@@ -1,7 +1,7 @@
 export type Target = {
   namespace: string
   service: string
-  /** Path to send to the worker, query included; starts with `/v2`. */
+  /** Path to send to the worker, query included; starts with `/v2` or `/v1`. */
   workerPath: string
   /** The user's path without its query, for the access log. */
   path: string
@@ -15,7 +15,7 @@ const maxTargetLength = 2048
 const pathPattern = /^(?:\/[A-Za-z0-9._~:@!$&'()*+,=-]+)+\/?$/
 const dotSegment = /\/\.{1,2}(?:\/|$)/
 const queryPattern = /^[A-Za-z0-9._~:@!$&'()*+,;=/?%-]*$/
-const route = /^\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)(\/v2(?:\/.*)?)$/
+const route = /^\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/([a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?)(\/v[12](?:\/.*)?)$/
 
 /**
  * Splits a request target (RFC 9112 section 3.2, origin-form only) into service and worker path; an ambiguous path is refused
@@ -39,4 +39,14 @@ export function parseTarget(requestTarget: string): TargetResult {
   return { target: { namespace, service, workerPath: rest + query, path } }
 }
 
-const notFound: TargetResult = { status: 404, error: 'not found: paths have the form /<namespace>/<service>/v2/...' }
+const notFound: TargetResult = {
+  status: 404,
+  error: 'not found: paths have the form /<namespace>/<service>/v2/... or .../v1/...',
+}
+
+const openAiTarget = /^\/[^/?]+\/[^/?]+\/v1(?:[/?]|$)/
+
+/** Whether a request target is an OpenAI-style call, whose refusals have the form of that API. */
+export function isOpenAiTarget(requestTarget: string): boolean {
+  return openAiTarget.test(requestTarget)
+}
