@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import type { Logger } from '../process/log.ts'
 import { callerName } from './auth/principal.ts'
+import { codeName } from './grpc/code.ts'
 import type { Finished } from './handle-request.ts'
 
 /**
@@ -27,7 +28,7 @@ export function createAccessLogger(log: Logger): Logger {
  */
 export function createAccessLog(deps: { log: Logger; sample: number; random: () => number }) {
   const { log, sample, random } = deps
-  return ({ requestId, method, target, trace, principal, result }: Finished, durationMs: number): void => {
+  return ({ requestId, method, target, trace, principal, result, grpc }: Finished, durationMs: number): void => {
     if (result.status < 400 && sample < 1 && random() >= sample) return
     log.info(
       {
@@ -46,6 +47,7 @@ export function createAccessLog(deps: { log: Logger; sample: number; random: () 
         attempts: result.attempts,
         heldMs: result.heldMs === undefined ? undefined : Math.round(result.heldMs),
         failure: result.failure,
+        grpcStatus: grpc === undefined ? undefined : codeName(grpc.code),
       },
       'request',
     )

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { IssuerKeys } from './auth/issuer-keys.ts'
 import { keyFailures, keyLimits } from './auth/key-limited.ts'
 import type { HoldOutcome } from './forward/exchange.ts'
+import { codeName } from './grpc/code.ts'
 import type { Finished } from './handle-request.ts'
 import type { Route } from './route/route.ts'
 import { routeKey } from './route/route-spec.ts'
@@ -13,6 +14,10 @@ export type GatewayMetrics = {
   held(route: Route, outcome: HoldOutcome, heldMs: number | undefined): void
   upstreamError(route: Route, reason: AttemptResult, retried: boolean): void
   tlsError(): void
+  /** A request came over a ModelStreamInfer stream. */
+  streamMessage(route: Route): void
+  /** Tells where the gauges of gRPC read; once. */
+  watchCalls(calls: { connections: () => number; streams: () => number }): void
   /** Drops the series of a service that is gone. */
   forget(namespace: string, service: string): void
 }
@@ -91,6 +96,35 @@ export function createMetrics(deps: {
     labelNames: ['namespace', 'access_key', 'limit'],
     registers,
   })
+  const grpcCalls = new Counter({
+    name: 'hansa_gateway_grpc_calls_total',
+    help: 'gRPC calls by service, method and status code.',
+    labelNames: [...service, 'method', 'code'],
+    registers,
+  })
+  const streamMessages = new Counter({
+    name: 'hansa_gateway_grpc_stream_requests_total',
+    help: 'Requests that came over ModelStreamInfer streams.',
+    labelNames: [...service],
+    registers,
+  })
+  let grpc: { connections: () => number; streams: () => number } | undefined
+  new Gauge({
+    name: 'hansa_gateway_grpc_connections',
+    help: 'Connections of users of gRPC.',
+    registers,
+    collect() {
+      this.set(grpc?.connections() ?? 0)
+    },
+  })
+  new Gauge({
+    name: 'hansa_gateway_grpc_streams',
+    help: 'ModelStreamInfer streams that are open, idle ones included.',
+    registers,
+    collect() {
+      this.set(grpc?.streams() ?? 0)
+    },
+  })
   new Gauge({
     name: 'hansa_gateway_in_flight',
     help: 'Requests that are being forwarded.',
@@ -144,9 +178,10 @@ export function createMetrics(deps: {
       : { namespace: route.spec.namespace, service: route.spec.service }
 
   const codes = new Map<string, Set<number>>()
+  const calls = new Map<string, Map<string, { method: string; code: string }>>()
 
   return {
-    finished({ route, target, result, key: accessKey }, seconds) {
+    finished({ route, target, result, grpc, key: accessKey }, seconds) {
       if (accessKey !== undefined) {
         const limit = keyLimits.find((each) => keyFailures[each] === result.failure) ?? 'none'
         keyRequests.inc({ namespace: accessKey.namespace, access_key: accessKey.name, limit })
@@ -158,7 +193,14 @@ export function createMetrics(deps: {
       const seen = codes.get(key)
       if (seen === undefined) codes.set(key, new Set([result.status]))
       else seen.add(result.status)
-      duration.observe(labels, seconds)
+      // A stream lasts as long as its user likes.
+      if (grpc?.method !== 'ModelStreamInfer') duration.observe(labels, seconds)
+      if (grpc === undefined) return
+      const call = { method: grpc.method, code: codeName(grpc.code) }
+      grpcCalls.inc({ ...labels, ...call })
+      const made = calls.get(key)
+      if (made === undefined) calls.set(key, new Map([[`${call.method} ${call.code}`, call]]))
+      else made.set(`${call.method} ${call.code}`, call)
     },
     upstreamError(route, reason, retried) {
       upstreamErrors.inc({ ...labelsOf(route), reason })
@@ -169,12 +211,19 @@ export function createMetrics(deps: {
       holds.inc({ ...labels, outcome })
       if (heldMs !== undefined) heldSeconds.observe(labels, heldMs / 1000)
     },
+    streamMessage: (route) => streamMessages.inc(labelsOf(route)),
+    watchCalls: (watched) => {
+      grpc = watched
+    },
     tlsError: () => tlsErrors.inc(),
     forget(namespace, service) {
       const labels = { namespace, service }
       const key = routeKey(namespace, service)
       for (const code of codes.get(key) ?? []) requests.remove({ ...labels, code })
       codes.delete(key)
+      for (const call of calls.get(key)?.values() ?? []) grpcCalls.remove({ ...labels, ...call })
+      calls.delete(key)
+      streamMessages.remove(labels)
       for (const reason of reasons) upstreamErrors.remove({ ...labels, reason })
       duration.remove(labels)
       heldSeconds.remove(labels)

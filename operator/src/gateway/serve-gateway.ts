@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client'
 import { identityConnector } from '../identity/connector.ts'
 import type { Identity } from '../identity/identity.ts'
 import { parseSpiffe } from '../identity/spiffe.ts'
-import { spiffe } from '../identity/tls.ts'
+import { clientTls, spiffe } from '../identity/tls.ts'
 import type { KubeClient } from '../kube/client-types.ts'
 import { type Clock, sleep, systemClock } from '../kube/clock.ts'
 import { HansaError, messageOf } from '../process/errors.ts'
@@ -16,7 +16,10 @@ import { followKeys } from './auth/follow-keys.ts'
 import { IssuerKeys } from './auth/issuer-keys.ts'
 import { clusterKeySource, oidcKeySource } from './auth/key-source.ts'
 import { serveDemand } from './demand/serve-demand.ts'
-import { createRequestHandler } from './handle-request.ts'
+import { startCallServer } from './grpc/call-server.ts'
+import { createCallHandler } from './grpc/handle-call.ts'
+import { WorkerSessions } from './grpc/worker-sessions.ts'
+import { createRequestHandler, type Finished } from './handle-request.ts'
 import { ByteBudget } from './hold/byte-budget.ts'
 import { certificateFromFiles, certificateOfIdentity } from './http/server-certificate.ts'
 import { createRandomHex } from './http/trace-context.ts'
@@ -47,6 +50,8 @@ export type GatewayDeps = {
 export type Gateway = {
   /** Base URL for users; a service is at `<url>/<namespace>/<service>`. */
   url: string
+  /** Where users' gRPC goes. */
+  grpcUrl: string
   /** Where the operator reads the demand report. */
   demandUrl: string
   probesUrl: string
@@ -73,6 +78,12 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
       identityConnector(identity, spiffe(settings.trustDomain, namespace, `${service}-worker`), {
         timeoutMilliseconds: 3000,
         highWaterMarkBytes: 131_072,
+      }),
+    sessionsFor: (namespace, service, address) =>
+      new WorkerSessions(address, {
+        tls: () => clientTls(identity, spiffe(settings.trustDomain, namespace, `${service}-worker`)),
+        port: settings.workerGrpcPort,
+        now,
       }),
     onRemoved: (namespace, service) => metrics.forget(namespace, service),
     onRetireError: (error) => log.debug({ error: messageOf(error) }, 'closing connections to a worker failed'),
@@ -109,22 +120,46 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   const accessLog = createAccessLog({ log: deps.accessLog ?? log, sample: settings.accessLogSample, random })
   const capacity = new Capacity(settings.maxInFlight)
   let draining = false
-  const onRequest = createRequestHandler({
+  const notReady = () => {
+    if (draining) return 'shutting down'
+    if (following.from() === 'none') return 'routes are not known yet'
+    if (issuers[0]?.current() === undefined) return "the keys of the cluster's token issuer are not known yet"
+    return undefined
+  }
+  const handling = {
     authenticator: new Authenticator({ issuers, clock, keys }),
     routes,
     now,
     randomHex: createRandomHex(),
-    isDraining: () => draining,
     capacity,
     onUpstreamError: metrics.upstreamError,
     onHeld: metrics.held,
-    onFinished: (finished) => {
+    onFinished: (finished: Finished) => {
       const durationMs = now() - finished.startedAt
       metrics.finished(finished, durationMs / 1000)
       accessLog(finished, durationMs)
     },
     signal,
+  }
+  const onRequest = createRequestHandler({ ...handling, isDraining: () => draining })
+  const calls = createCallHandler({
+    ...handling,
+    isReady: () => notReady() === undefined,
+    onStreamMessage: metrics.streamMessage,
   })
+  const callServer = await startCallServer({
+    host: settings.host,
+    port: settings.grpcPort,
+    certificate,
+    maxConnections: settings.maxConnections,
+    maxStreams: settings.maxStreams,
+    idleSeconds: settings.idleSeconds,
+    onCall: calls.handle,
+    now,
+    onTlsError: metrics.tlsError,
+    log,
+  })
+  metrics.watchCalls({ connections: callServer.connections, streams: calls.openStreams })
   const server = await startUserServer({
     host: settings.host,
     port: settings.port,
@@ -153,14 +188,9 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     host: settings.host,
     port: settings.probesPort,
     registry,
-    ready: () => {
-      if (draining) return 'shutting down'
-      if (following.from() === 'none') return 'routes are not known yet'
-      if (issuers[0]?.current() === undefined) return "the keys of the cluster's token issuer are not known yet"
-      return undefined
-    },
+    ready: notReady,
   })
-  log.info({ url: server.url, probes: probes.url }, 'gateway listens')
+  log.info({ url: server.url, grpc: callServer.url, probes: probes.url }, 'gateway listens')
 
   async function shutDown(): Promise<void> {
     draining = true
@@ -171,7 +201,8 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
       routes.refuseHeld()
       cancel = clock.after(refusalsMs, () => overdue.abort())
     })
-    await server.close(overdue.signal)
+    calls.drain()
+    await Promise.all([server.close(overdue.signal), callServer.close(overdue.signal)])
     cancel()
     await demand.close()
     stopping.abort()
@@ -182,6 +213,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   let closing: Promise<void> | undefined
   return {
     url: server.url,
+    grpcUrl: callServer.url,
     demandUrl: demand.url,
     probesUrl: probes.url,
     close: () => {

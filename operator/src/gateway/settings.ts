@@ -52,6 +52,8 @@ const environment = z.object({
   HANSA_GATEWAY_PORT: whole(0, 65_535, 8443).meta({ description: 'port for users' }),
   HANSA_GATEWAY_INTERNAL_PORT: whole(0, 65_535, 8445).meta({ description: 'port for the operator' }),
   HANSA_PROBES_PORT: whole(0, 65_535, 8081).meta({ description: 'port for probes and metrics' }),
+  HANSA_GATEWAY_GRPC_PORT: whole(0, 65_535, 8444).meta({ description: "port for users' gRPC" }),
+  HANSA_WORKER_GRPC_PORT: whole(1, 65_535, 8444).meta({ description: 'gRPC port of the workers' }),
   HANSA_WORKER_PORT: whole(1, 65_535, 8443).meta({ description: 'port of the workers' }),
   HANSA_TLS_CERT_FILE: z.string().optional().meta({ description: 'certificate chain for users, PEM' }),
   HANSA_TLS_KEY_FILE: z.string().optional().meta({ description: 'its private key, PEM' }),
@@ -83,6 +85,7 @@ const environment = z.object({
   }),
   HANSA_MAX_CONNECTIONS: whole(1, 1_000_000, 8192).meta({ description: 'connections of users at once' }),
   HANSA_MAX_IN_FLIGHT: whole(1, 1_000_000, 4096).meta({ description: 'requests at once, all services together' }),
+  HANSA_MAX_STREAMS: whole(1, 1_000_000, 8192).meta({ description: 'gRPC calls at once, idle streams included' }),
   HANSA_HEADER_SECONDS: whole(1, 300, 10).meta({ description: 'time for the head of a request to arrive' }),
   HANSA_IDLE_SECONDS: whole(1, 3600, 65).meta({ description: 'time that a connection may wait for its next request' }),
   HANSA_LAME_DUCK_SECONDS: number(0, 300, 5).meta({ description: 'time between unready and closing the listener' }),
@@ -119,6 +122,8 @@ export function gatewaySettings(env: Record<string, string | undefined>) {
     port: parsed.HANSA_GATEWAY_PORT,
     internalPort: parsed.HANSA_GATEWAY_INTERNAL_PORT,
     probesPort: parsed.HANSA_PROBES_PORT,
+    grpcPort: parsed.HANSA_GATEWAY_GRPC_PORT,
+    workerGrpcPort: parsed.HANSA_WORKER_GRPC_PORT,
     workerPort: parsed.HANSA_WORKER_PORT,
     tlsFiles:
       parsed.HANSA_TLS_CERT_FILE === undefined || parsed.HANSA_TLS_KEY_FILE === undefined
@@ -130,6 +135,7 @@ export function gatewaySettings(env: Record<string, string | undefined>) {
     accessLogSample: parsed.HANSA_ACCESS_LOG_SAMPLE,
     maxConnections: parsed.HANSA_MAX_CONNECTIONS,
     maxInFlight: parsed.HANSA_MAX_IN_FLIGHT,
+    maxStreams: parsed.HANSA_MAX_STREAMS,
     headerSeconds: parsed.HANSA_HEADER_SECONDS,
     idleSeconds: parsed.HANSA_IDLE_SECONDS,
     lameDuckSeconds: parsed.HANSA_LAME_DUCK_SECONDS,

@@ -214,6 +214,7 @@ function gatewayEnv(
     HANSA_GATEWAY_DNS_NAMES: '127.0.0.1',
     HANSA_GATEWAY_PORT: `${ports.gatewayPort}`,
     HANSA_GATEWAY_INTERNAL_PORT: '0',
+    HANSA_GATEWAY_GRPC_PORT: '0',
     HANSA_PROBES_PORT: `${ports.probesPort}`,
     HANSA_WORKER_PORT: `${ports.workerPort}`,
     HANSA_LAME_DUCK_SECONDS: '0',

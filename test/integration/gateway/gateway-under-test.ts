@@ -13,6 +13,7 @@ import { type Logger, pino } from 'pino'
 import { Registry } from 'prom-client'
 import { Agent, type Dispatcher, request } from 'undici'
 import { type ScriptedCluster, scriptedCluster } from './scripted-cluster.ts'
+import { startTestGrpcWorker, type TestGrpcWorker } from './test-grpc-worker.ts'
 import { echo, startTestWorker, type TestWorker } from './test-worker.ts'
 
 export const trustDomain = 'test.hansa'
@@ -33,6 +34,8 @@ export type Rig = {
   /** Signs with the cluster's key; claims override those of a good token, undefined removes one. */
   token(claims?: Claims, header?: { kid?: string }): Promise<string>
   addWorker(service?: string, namespace?: string, handle?: TestWorker['handle'], revision?: string): Promise<TestWorker>
+  /** gRPC at a worker's address; without it nothing listens there. */
+  addGrpc(worker: TestWorker, service?: string, namespace?: string): Promise<TestGrpcWorker>
   call(path: string, options?: CallOptions): Promise<Answer>
   restart(): Promise<void>
   /** Waits until the gateway's routes hold that many workers of a service. */
@@ -108,6 +111,7 @@ export async function startRig(
     { write: (line: string) => logLines.push(JSON.parse(line)) },
   )
   const workers: TestWorker[] = []
+  const grpcWorkers: TestGrpcWorker[] = []
   let workerPort = 0
   const settings: ServingSettings = {
     host: '127.0.0.1',
@@ -116,7 +120,9 @@ export async function startRig(
     port: 0,
     internalPort: 0,
     probesPort: 0,
+    grpcPort: 0,
     workerPort: 1,
+    workerGrpcPort: 1,
     tlsFiles: undefined,
     tokenAudience: 'hansa',
     oidcIssuers: [],
@@ -124,6 +130,7 @@ export async function startRig(
     accessLogSample: 1,
     maxConnections: 1000,
     maxInFlight: 1000,
+    maxStreams: 5000,
     headerSeconds: 2,
     idleSeconds: 30,
     lameDuckSeconds: 0,
@@ -141,6 +148,14 @@ export async function startRig(
   })
   workerPort = first.port
   settings.workerPort = workerPort
+  const firstGrpc = await startTestGrpcWorker({
+    authority,
+    uri: spiffe(trustDomain, 'apps', 'digits-worker'),
+    address: loopback(),
+    port: 0,
+  })
+  settings.workerGrpcPort = firstGrpc.port
+  await firstGrpc.kill()
   await first.kill()
 
   const start = async () => {
@@ -193,6 +208,12 @@ export async function startRig(
       })
       return worker
     },
+    addGrpc: async ({ address }, service = 'digits', namespace = 'apps') => {
+      const uri = spiffe(trustDomain, namespace, `${service}-worker`)
+      const worker = await startTestGrpcWorker({ authority, uri, address, port: settings.workerGrpcPort })
+      grpcWorkers.push(worker)
+      return worker
+    },
     call: async (path, { method = 'GET', headers = {}, body = null, token, signal } = {}) => {
       const bearer = token === undefined ? await rig.token() : token
       const answer = await request(`${rig.gateway.url.replace('127.0.0.1', 'localhost')}${path}`, {
@@ -212,7 +233,7 @@ export async function startRig(
     stop: async () => {
       await agent.destroy()
       await rig.gateway.close()
-      await Promise.all(workers.map((worker) => worker.kill()))
+      await Promise.all([...workers, ...grpcWorkers].map((worker) => worker.kill()))
       await rm(stateDir, { recursive: true, force: true })
     },
   }

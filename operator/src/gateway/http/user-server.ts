@@ -113,6 +113,11 @@ async function closeServer(server: Server, signal: AbortSignal): Promise<void> {
 }
 
 function tlsOptions(certificate: ServerCertificate): TlsOptions {
+  return { ...userTls(certificate), ALPNProtocols: ['http/1.1'] }
+}
+
+/** TLS towards users, whichever protocol they speak. */
+export function userTls(certificate: ServerCertificate): TlsOptions {
   const { keyPem, certPem } = certificate.current()
   return {
     key: keyPem,
@@ -122,7 +127,6 @@ function tlsOptions(certificate: ServerCertificate): TlsOptions {
     ciphers:
       'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384',
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-    ALPNProtocols: ['http/1.1'],
     handshakeTimeout: 10_000,
   }
 }

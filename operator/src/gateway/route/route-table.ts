@@ -1,12 +1,15 @@
 import type { buildConnector } from 'undici'
+import type { WorkerSessions } from '../grpc/worker-sessions.ts'
 import type { HoldDeps } from '../hold/hold-queue.ts'
 import { Route } from './route.ts'
 import { type RouteSpec, routeKey } from './route-spec.ts'
 import type { Worker, WorkerDeps } from './worker.ts'
 
-export type RouteTableDeps = Omit<WorkerDeps, 'connect'> & {
+export type RouteTableDeps = Omit<WorkerDeps, 'connect' | 'openSessions'> & {
   hold: HoldDeps
   connectorFor: (namespace: string, service: string) => buildConnector.connector
+  /** Makes the gRPC connections to one worker of a service. */
+  sessionsFor: (namespace: string, service: string, address: string) => WorkerSessions
   /** Told of errors of connections that are being closed; nothing depends on them any more. */
   onRetireError: (error: unknown) => void
   /** Told of each service that is gone. */
@@ -59,8 +62,14 @@ export class RouteTable {
   }
 
   #workerDeps({ namespace, service }: RouteSpec): WorkerDeps {
-    const { port, now, random, connectorFor } = this.#deps
-    return { port, now, random, connect: connectorFor(namespace, service) }
+    const { port, now, random, connectorFor, sessionsFor } = this.#deps
+    return {
+      port,
+      now,
+      random,
+      connect: connectorFor(namespace, service),
+      openSessions: (address) => sessionsFor(namespace, service, address),
+    }
   }
 
   #retire(workers: readonly Worker[]): void {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { RevisionCounts } from '../demand/revision-counts.ts'
+import { WorkerSessions } from '../grpc/worker-sessions.ts'
 import { pickWorker } from './pick-worker.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { Worker } from './worker.ts'
@@ -11,6 +12,7 @@ function worker(pod: string, options: { now?: () => number; revision?: string; p
     now,
     random: () => 0.5,
     connect: () => undefined,
+    openSessions: () => new WorkerSessions('10.0.0.1', { tls: () => ({}), port: 1, now }),
   })
 }
 

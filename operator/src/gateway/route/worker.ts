@@ -1,11 +1,14 @@
 import type { buildConnector, Dispatcher } from 'undici'
 import { Pool } from 'undici'
 import type { RevisionCounts } from '../demand/revision-counts.ts'
+import type { WorkerSessions } from '../grpc/worker-sessions.ts'
 import type { Endpoint } from './route-spec.ts'
 
 export type WorkerDeps = {
   connect: buildConnector.connector
   port: number
+  /** Connections for gRPC to a worker's address. */
+  openSessions: (address: string) => WorkerSessions
   /** Monotonic milliseconds. */
   now: () => number
   random: () => number
@@ -29,6 +32,7 @@ export class Worker {
   ejectedUntil = 0
   #fullUntil = 0
   #pool: Pool | undefined
+  #sessions: WorkerSessions | undefined
   #failures = 0
   #ejections = 0
   readonly #deps: WorkerDeps
@@ -42,6 +46,11 @@ export class Worker {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#pool ??= this.#open()
     this.#pool.dispatch(options, handler)
+  }
+
+  get grpc(): WorkerSessions {
+    this.#sessions ??= this.#deps.openSessions(this.endpoint.address)
+    return this.#sessions
   }
 
   isEjected(): boolean {
@@ -80,10 +89,12 @@ export class Worker {
 
   /** Lets what is under way finish; the request deadlines bound how long that takes. */
   async retire(): Promise<void> {
+    this.#sessions?.retire()
     await this.#pool?.close()
   }
 
   async destroy(): Promise<void> {
+    this.#sessions?.destroy()
     await this.#pool?.destroy()
   }
 

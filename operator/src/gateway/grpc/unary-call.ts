@@ -1,0 +1,216 @@
+import { constants } from 'node:http2'
+import type { Route } from '../route/route.ts'
+import type { AttemptResult, Worker } from '../route/worker.ts'
+import { type Call, type CallDeps, workerHeaders } from './call.ts'
+import { grpcCode } from './code.ts'
+import { messagePrefix, type RequestMessages } from './request-messages.ts'
+import { ResponseMessages } from './response-messages.ts'
+import { followAnswer, resultOfCode, type WorkerStatus } from './worker-answer.ts'
+import type { WorkerStream } from './worker-sessions.ts'
+
+const maxRetries = 2
+const keptBytes = 65_536
+
+/**
+ * A call with one message, from the moment it was let in: to a worker, perhaps another one, and back. A message of up to 64 KiB
+ * is kept until the answer begins; a larger one flows through, and can go to another worker only while none has it.
+ */
+export class UnaryCall {
+  readonly #call: Call
+  readonly #route: Route
+  readonly #deps: CallDeps
+  readonly #messages: RequestMessages
+  readonly #deadline: number
+  readonly #first: Buffer
+  readonly #isKept: boolean
+  readonly #tried: Worker[] = []
+  #chunks: Buffer[] = []
+  #isComplete = false
+  #hasFlowed = false
+  #endedAt = 0
+  #at: { worker: Worker; upstream: WorkerStream; beganAt: number } | undefined
+
+  /** `head` is the message's first bytes as the worker shall see them, `bytes` the whole message as it shall. */
+  constructor(
+    input: { call: Call; route: Route; messages: RequestMessages; head: Buffer; bytes: number; deadline: number },
+    deps: CallDeps,
+  ) {
+    this.#call = input.call
+    this.#route = input.route
+    this.#messages = input.messages
+    this.#deadline = input.deadline
+    this.#deps = deps
+    this.#first = Buffer.concat([messagePrefix(input.bytes), input.head])
+    this.#isKept = input.bytes <= keptBytes
+  }
+
+  start(): void {
+    if (this.#isKept) return // until the message is whole
+    this.#messages.pause()
+    this.#call.stream.pause()
+    this.#tryWorker()
+  }
+
+  body(chunk: Buffer): void {
+    if (this.#call.isDone) return
+    if (this.#isKept) {
+      this.#chunks.push(chunk)
+      return
+    }
+    const upstream = this.#at?.upstream.stream
+    if (upstream === undefined) return
+    this.#hasFlowed = true
+    if (!upstream.write(chunk)) this.#pauseUser()
+  }
+
+  messageEnd(): void {
+    if (this.#call.isDone) return
+    this.#isComplete = true
+    this.#endedAt = this.#deps.now()
+    if (this.#isKept) this.#tryWorker()
+    else this.#at?.upstream.stream.end()
+  }
+
+  /** Lets go of the worker; the call has ended. */
+  stop(): void {
+    this.#messages.stop()
+    this.#chunks = []
+    this.#at?.upstream.stream.close(constants.NGHTTP2_CANCEL)
+  }
+
+  #tryWorker(): void {
+    const worker = this.#route.pick(this.#tried)
+    if (worker === undefined) {
+      this.#call.refuse(
+        { status: 503, error: 'the service has no ready worker', headers: { 'retry-after': '2' } },
+        'NoReadyWorker',
+      )
+      return
+    }
+    this.#tried.push(worker)
+    this.#call.attempts = this.#tried.length
+    this.#call.worker = worker.endpoint.pod
+    const upstream = worker.grpc.open(workerHeaders(this.#call, this.#deadline - this.#deps.now()))
+    if (upstream === undefined) {
+      this.#failed('unreachable', false)
+      return
+    }
+    const at = { worker, upstream, beganAt: this.#deps.now() }
+    this.#at = at
+    worker.outstanding += 1
+    const { stream } = upstream
+    const responses = new ResponseMessages(this.#route.spec.responseBytes)
+    followAnswer(stream, {
+      onData: (chunk) => {
+        if (this.#at !== at || this.#call.isDone) return
+        if (!responses.push(chunk)) {
+          this.#count(at, 'answered')
+          this.#call.refuse(
+            { status: 502, error: `the answer is larger than ${this.#route.spec.responseBytes} bytes` },
+            'ResponseTooLarge',
+          )
+          return
+        }
+        if (this.#call.reply.write(chunk)) return
+        stream.pause()
+        this.#call.stream.once('drain', () => stream.resume())
+      },
+      onEnd: (status, invalid) => {
+        worker.outstanding -= 1
+        if (this.#at !== at || this.#call.isDone) return
+        this.#at = undefined
+        if (invalid) this.#invalidAnswer(at)
+        else if (status === undefined) this.#broke(at)
+        else this.#answered(at, status, responses.completed)
+      },
+    })
+    if (this.#isKept) stream.end(Buffer.concat([this.#first, ...this.#chunks]))
+    else stream.once('ready', () => this.#flow(at))
+    stream.on('drain', this.#resumeUser)
+  }
+
+  // Only once there is a connection, so that a message goes to another worker when none comes about.
+  #flow(at: { upstream: WorkerStream }): void {
+    if (this.#at !== at || this.#call.isDone) return
+    at.upstream.stream.write(this.#first)
+    if (this.#isComplete) at.upstream.stream.end()
+    else this.#resumeUser()
+  }
+
+  #answered(at: { worker: Worker; beganAt: number }, status: WorkerStatus, messages: number): void {
+    const result = resultOfCode(status.code)
+    at.worker.record(result)
+    const refused = status.code === grpcCode.UNAVAILABLE || status.code === grpcCode.RESOURCE_EXHAUSTED
+    if (!refused) this.#count(at, result)
+    if (refused && !this.#call.reply.hasBegun && this.#retry()) {
+      this.#deps.onUpstreamError(this.#route, result, true)
+      return
+    }
+    if (status.code === grpcCode.OK && messages !== 1) {
+      this.#invalidAnswer(at)
+      return
+    }
+    this.#call.end(
+      status.code,
+      status.message,
+      status.retryPushbackMs === undefined ? {} : { 'grpc-retry-pushback-ms': status.retryPushbackMs },
+    )
+  }
+
+  #invalidAnswer(at: { worker: Worker; beganAt: number }): void {
+    at.worker.record('serverError')
+    this.#count(at, 'serverError')
+    this.#call.refuse(
+      { status: 502, error: 'the worker sent an answer that cannot be passed on' },
+      'WorkerAnswerInvalid',
+    )
+  }
+
+  #broke(at: { worker: Worker; upstream: WorkerStream; beganAt: number }): void {
+    const started = at.upstream.hasStarted()
+    const result = started ? 'broken' : 'unreachable'
+    at.worker.record(result)
+    this.#count(at, result)
+    this.#failed(result, started)
+  }
+
+  #failed(result: AttemptResult, started: boolean): void {
+    // As for a POST: a worker may have done the work already, so a call that may have reached one is not sent again.
+    const mayRepeat = !started || this.#call.head.method.name !== 'ModelInfer'
+    const retried = !this.#call.reply.hasBegun && mayRepeat && this.#retry()
+    this.#deps.onUpstreamError(this.#route, result, retried)
+    if (retried) return
+    if (started) this.#call.refuse({ status: 502, error: 'the worker closed the connection' }, 'WorkerBroke')
+    else {
+      this.#call.refuse(
+        { status: 503, error: 'no worker can be reached', headers: { 'retry-after': '1' } },
+        'WorkersUnreachable',
+      )
+    }
+  }
+
+  #retry(): boolean {
+    if (this.#hasFlowed || this.#tried.length > maxRetries) return false
+    if (this.#route.pick(this.#tried) === undefined || !this.#route.budget.withdraw()) return false
+    this.#tryWorker()
+    return true
+  }
+
+  #count(at: { worker: Worker; beganAt: number }, result: AttemptResult): void {
+    if (this.#call.head.method.name !== 'ModelInfer') return
+    const now = this.#deps.now()
+    if (result === 'answered') at.worker.counts.answered(now - Math.max(at.beganAt, this.#endedAt), now)
+    else at.worker.counts.failed(now)
+  }
+
+  #pauseUser(): void {
+    this.#messages.pause()
+    this.#call.stream.pause()
+  }
+
+  readonly #resumeUser = () => {
+    if (this.#call.isDone || !this.#messages.isPaused) return
+    this.#messages.resume()
+    if (!this.#messages.isPaused) this.#call.stream.resume()
+  }
+}
