@@ -45,8 +45,8 @@ https://hansa-operator.{{ .Release.Namespace }}.svc:9443
 {{- if and .Values.fetch.localRoot.existingClaim .Values.fetch.localRoot.hostPath -}}
 {{- fail "fetch.localRoot: set existingClaim or hostPath, not both" -}}
 {{- end -}}
-{{- if and .Values.gateway.service.nodePort (eq .Values.gateway.service.type "ClusterIP") -}}
-{{- fail "gateway.service.nodePort needs gateway.service.type NodePort or LoadBalancer" -}}
+{{- if and (or .Values.gateway.service.nodePort .Values.gateway.service.grpcNodePort) (eq .Values.gateway.service.type "ClusterIP") -}}
+{{- fail "gateway.service.nodePort and grpcNodePort need gateway.service.type NodePort or LoadBalancer" -}}
 {{- end -}}
 {{- end -}}
 

@@ -15,6 +15,8 @@ export type Installation = {
   readonly proxy: ServiceProxy
   /** Where users reach the gateway, `https://127.0.0.1:<port>`. */
   readonly gatewayUrl: string
+  /** Where their gRPC reaches it, `https://127.0.0.1:<port>`. */
+  readonly gatewayGrpcUrl: string
   /** The bundle that users trust, from the ConfigMap hansa-trust. */
   trustPem(): Promise<string>
   /** A service account's token for the gateway. */
@@ -69,6 +71,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       nodes,
       proxy,
       gatewayUrl,
+      gatewayGrpcUrl: `https://127.0.0.1:${port + 1}`,
       stop,
       trustPem: () => trustPem(owner),
       token: (serviceAccount, namespace) => owner.createToken(serviceAccount, namespace, { audience: 'hansa' }),
@@ -92,6 +95,7 @@ async function install(
     'gateway.externalUrl': gatewayUrl,
     'gateway.service.type': 'NodePort',
     'gateway.service.nodePort': String(nodePort),
+    'gateway.service.grpcNodePort': String(nodePort + 1),
     'fetch.localRoot.existingClaim': 'hansa-local-models',
     ...values,
   }
@@ -150,7 +154,7 @@ async function ok(
 async function freeNodePorts(): Promise<{ port: number; range: string }> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const base = 30_000 + 10 * Math.floor(Math.random() * 270)
-    if (await isFree(base)) return { port: base, range: `${base}-${base + 9}` }
+    if ((await isFree(base)) && (await isFree(base + 1))) return { port: base, range: `${base}-${base + 9}` }
   }
   throw new Error('found no free port between 30000 and 32700 for the gateway')
 }

@@ -160,15 +160,15 @@ test('every pod of the release namespace is shut in, and each process opens what
   const byName = Object.fromEntries(policies.map(({ metadata, spec }) => [metadata.name, spec]))
   expect(byName['hansa-default-deny']).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] })
   expect(ports(byName['hansa-operator'], 'ingress')).toEqual([8081, 9443])
-  expect(ports(byName['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8445])
+  expect(ports(byName['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8444, 8445])
   expect(ports(byName['hansa-fetch'], 'ingress')).toEqual([8081, 8444])
   expect(ports(byName['hansa-operator'], 'egress')).toEqual([53, 443, 6443, 8444, 8445])
-  expect(ports(byName['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 9443])
+  expect(ports(byName['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 8444, 9443])
   expect(ports(byName['hansa-fetch'], 'egress')).toEqual([53, 443, 6443, 9443])
   const opened = (await render(everything)).find(
     ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-gateway',
   )
-  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 6443, 8443, 9443, 9444])
+  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 6443, 8443, 8444, 9443, 9444])
   expect((await render({ networkPolicy: { enabled: false } })).filter(({ kind }) => kind === 'NetworkPolicy')).toEqual(
     [],
   )
@@ -231,7 +231,7 @@ test.for([
     { fetch: { localRoot: { hostPath: '/models', existingClaim: 'models' } } },
     'set existingClaim or hostPath, not both',
   ],
-  ['a node port of a ClusterIP', { gateway: { service: { nodePort: 30443 } } }, 'needs gateway.service.type NodePort'],
+  ['a node port of a ClusterIP', { gateway: { service: { nodePort: 30443 } } }, 'need gateway.service.type NodePort'],
 ] as const)('refuses %s', async ([, values, message]) => {
   const { code, stderr } = await helmTemplate(values)
   expect(code).not.toBe(0)
