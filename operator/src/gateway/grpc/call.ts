@@ -34,8 +34,6 @@ export class Call {
   requestBytes = 0
   attempts = 0
   worker: string | undefined
-  /** Milliseconds that it waited for the service to wake. */
-  heldMs: number | undefined
   /** The AccessKey that let the caller in. */
   key: KeyEntry | undefined
   isDone = false
@@ -104,7 +102,7 @@ export class Call {
         attempts: this.attempts,
         worker: this.worker,
         failure,
-        heldMs: this.heldMs,
+        heldMs: this.reply.heldMs,
       },
       code,
     )

@@ -10,6 +10,7 @@ import type { RouteTable } from '../route/route-table.ts'
 import { Call, type CallDeps } from './call.ts'
 import { parseServiceName, readCallHead, type ServiceName } from './call-head.ts'
 import { codeOfStatus, grpcCode } from './code.ts'
+import type { HoldCallDeps } from './hold-call.ts'
 import { findModelName, withModelName } from './model-name.ts'
 import { ownAnswer } from './own-answers.ts'
 import { Reply } from './reply.ts'
@@ -26,6 +27,7 @@ export type CallHandlerDeps = {
   isReady: () => boolean
   capacity: Capacity
   onUpstreamError: CallDeps['onUpstreamError']
+  onHeld: HoldCallDeps['onHeld']
   onStreamMessage: (route: Route) => void
   onFinished: (finished: Finished) => void
   signal: AbortSignal
@@ -173,8 +175,16 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
       const error = `no answer within the deadline (at most ${requestSeconds} s)`
       call.endBy(deadline - now(), { status: 504, error }, 'DeadlineExceeded')
       const begun = new UnaryCall(
-        { call, route, messages, head: shown, bytes: bytes - part.length + shown.length, deadline },
-        callDeps,
+        {
+          call,
+          route,
+          principal: call.principal ?? principal,
+          messages,
+          head: shown,
+          bytes: bytes - part.length + shown.length,
+          deadline,
+        },
+        { ...callDeps, onHeld: deps.onHeld },
       )
       unary = begun
       call.onStop = () => {
@@ -190,8 +200,8 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
       if (shown === undefined || route === undefined) return
       if (streaming === undefined) {
         const begun = new StreamCall(
-          { call, route, messages },
-          { ...callDeps, capacity: deps.capacity, onMessage: deps.onStreamMessage },
+          { call, route, principal, messages },
+          { ...callDeps, capacity: deps.capacity, onHeld: deps.onHeld, onMessage: deps.onStreamMessage },
         )
         streaming = begun
         call.onStop = () => begun.stop()
@@ -262,7 +272,7 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
     }
   }
 
-  function admit(call: Call, principal: Principal, token: string): void {
+  function proceed(call: Call, principal: Principal, token: string): void {
     call.principal = principal
     const { use } = call.head.method
     if (use === 'own' || use === 'refused') answerOwn(call)
@@ -308,10 +318,10 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
         return
       }
       const principal = authenticator.known(token)
-      if (principal !== undefined) admit(call, principal, token)
+      if (principal !== undefined) proceed(call, principal, token)
       else {
         void authenticate(call, token).then((verified) => {
-          if (verified !== undefined) admit(call, verified, token)
+          if (verified !== undefined) proceed(call, verified, token)
         })
       }
     },

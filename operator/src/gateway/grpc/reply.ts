@@ -1,9 +1,12 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { heldHeader } from '../hold/hold-refusal.ts'
 import { encodeMessage } from './code.ts'
 
 /** The answer to one call: begun with its first message, ended once with a status; then nothing more can be sent. */
 export class Reply {
   bytes = 0
+  /** Milliseconds that the call waited for the service to wake; known before the answer begins. */
+  heldMs: number | undefined
   hasBegun = false
   hasEnded = false
   readonly #stream: ServerHttp2Stream
@@ -57,6 +60,7 @@ export class Reply {
       'content-type': 'application/grpc',
       'grpc-accept-encoding': 'identity',
       'x-request-id': this.#requestId,
+      ...(this.heldMs === undefined ? {} : { [heldHeader]: `${Math.round(this.heldMs)}` }),
       ...more,
     }
   }

@@ -1,10 +1,12 @@
 import { constants } from 'node:http2'
-import type { Capacity } from '../admission.ts'
+import { admit, busy, type Capacity } from '../admission.ts'
+import type { Principal } from '../auth/principal.ts'
 import type { Refusal } from '../http/refuse.ts'
 import type { Route } from '../route/route.ts'
 import type { Worker } from '../route/worker.ts'
 import { type Call, type CallDeps, pastDeadline, workerHeaders } from './call.ts'
 import { grpcCode } from './code.ts'
+import { HoldCall, type HoldCallDeps } from './hold-call.ts'
 import { messagePrefix, type RequestMessages } from './request-messages.ts'
 import { ResponseMessages } from './response-messages.ts'
 import { followAnswer, resultOfCode, type WorkerStatus } from './worker-answer.ts'
@@ -25,11 +27,12 @@ type Upstream = {
   sentAt: number[]
 }
 
-export type StreamCallDeps = CallDeps & {
-  capacity: Capacity
-  /** Counts a request of a stream. */
-  onMessage: (route: Route) => void
-}
+export type StreamCallDeps = CallDeps &
+  HoldCallDeps & {
+    capacity: Capacity
+    /** Counts a request of a stream. */
+    onMessage: (route: Route) => void
+  }
 
 /**
  * A ModelStreamInfer call. The user's stream has a stream of its own at a worker while requests are under way and for ten seconds
@@ -43,16 +46,27 @@ export class StreamCall {
   readonly #messages: RequestMessages
   #at: Upstream | undefined
   #userHasEnded = false
+  /** The request in `#pending` has taken its places. */
+  #isIn = false
   #isDraining = false
   #idle: NodeJS.Timeout | undefined
   #poll: NodeJS.Timeout | undefined
   #pending: Buffer | undefined
+  /** Gives back what each request under way has taken of places. */
+  readonly #leaves: (() => void)[] = []
+  readonly #hold: HoldCall
+  readonly #principal: Principal
 
-  constructor(input: { call: Call; route: Route; messages: RequestMessages }, deps: StreamCallDeps) {
+  constructor(
+    input: { call: Call; route: Route; principal: Principal; messages: RequestMessages },
+    deps: StreamCallDeps,
+  ) {
     this.#call = input.call
     this.#route = input.route
     this.#messages = input.messages
     this.#deps = deps
+    this.#principal = input.principal
+    this.#hold = new HoldCall(input.call, input.route, input.principal, deps)
     this.#watch()
   }
 
@@ -93,8 +107,10 @@ export class StreamCall {
     this.#messages.stop()
     const at = this.#at
     this.#at = undefined
+    this.#hold.leave()
+    this.#leave(this.#leaves.length)
     if (at === undefined) return
-    this.#leave(at, at.sentAt.length)
+    at.worker.outstanding -= at.sentAt.length
     at.upstream.stream.close(constants.NGHTTP2_CANCEL)
   }
 
@@ -106,18 +122,36 @@ export class StreamCall {
   #begin(tried: readonly Worker[] = []): void {
     const pending = this.#pending
     if (pending === undefined || this.#call.isDone) return
-    if (this.#route.inFlight >= this.#route.spec.inFlight || !this.#deps.capacity.take()) {
-      this.#poll = setTimeout(() => this.#begin(), pollMs)
+    if (!this.#isIn) {
+      const admission = admit(this.#route, this.#principal, this.#deps.capacity, this.#deps.now())
+      this.#call.key = admission.key
+      if (admission.refusal === busy) {
+        this.#poll = setTimeout(() => this.#begin(), pollMs)
+        this.#watch()
+        return
+      }
+      if (admission.refusal !== undefined) {
+        this.#call.refuse(admission.refusal, admission.failure)
+        return
+      }
+      this.#isIn = true
+      this.#leaves.push(admission.leave)
+      this.#route.enter()
+      this.#route.budget.deposit()
+      this.#deps.onMessage(this.#route)
+      this.#hold.reset()
       this.#watch()
+    }
+    if (this.#isAlone && this.#hold.mustWait) {
+      this.#wait()
       return
     }
-    this.#route.enter()
-    this.#route.budget.deposit()
-    this.#deps.onMessage(this.#route)
     const at = (tried.length === 0 ? this.#usable() : undefined) ?? this.#open(tried)
     if (at === undefined) {
-      this.#route.leave()
-      this.#deps.capacity.give()
+      if (this.#isAlone && this.#hold.mayWait(true)) {
+        this.#wait()
+        return
+      }
       this.#call.refuse(
         { status: 503, error: 'the service has no ready worker', headers: { 'retry-after': '2' } },
         'NoReadyWorker',
@@ -131,6 +165,7 @@ export class StreamCall {
     const send = () => {
       if (this.#call.isDone || this.#at !== at) return
       this.#pending = undefined
+      this.#isIn = false
       if (at.upstream.stream.write(pending)) this.#resumeUser()
     }
     // What cannot be sent yet is still ours, so that it can go to another worker when no connection comes about.
@@ -192,7 +227,8 @@ export class StreamCall {
     const now = this.#deps.now()
     for (const sentAt of at.sentAt.splice(0, completed)) at.worker.counts.answered(sentAt === 0 ? 0 : now - sentAt, now)
     at.worker.record('answered')
-    this.#leave(at, completed)
+    at.worker.outstanding -= completed
+    this.#leave(completed)
     this.#watch()
     this.#resumeUser()
     if (this.#isBusy) return
@@ -221,13 +257,17 @@ export class StreamCall {
     if (unsent && tried.length < 2 && this.#route.budget.withdraw()) {
       this.#deps.onUpstreamError(this.#route, result, true)
       this.#at = undefined
-      this.#leave(at, 1)
+      at.worker.outstanding -= 1
       this.#begin([...tried, at.worker])
       return
     }
     this.#deps.onUpstreamError(this.#route, result, false)
     this.#at = undefined
-    this.#leave(at, at.sentAt.length)
+    at.worker.outstanding -= at.sentAt.length
+    if (unsent && !started && this.#hold.mayWait(true)) {
+      this.#wait()
+      return
+    }
     if (invalid) {
       this.#call.refuse(
         { status: 502, error: 'the worker sent an answer that cannot be passed on' },
@@ -272,12 +312,21 @@ export class StreamCall {
     setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), 1000).unref()
   }
 
-  #leave(at: Upstream, requests: number): void {
-    at.worker.outstanding -= requests
-    for (let i = 0; i < requests; i += 1) {
+  #leave(requests: number): void {
+    for (const leave of this.#leaves.splice(0, requests)) {
+      leave()
       this.#route.leave()
-      this.#deps.capacity.give()
     }
+  }
+
+  /** No request is under way but the one that waits, so that there is no order to keep. */
+  get #isAlone(): boolean {
+    return (this.#at?.sentAt.length ?? 0) === 0
+  }
+
+  #wait(): void {
+    const bytes = this.#pending?.length ?? 0
+    this.#hold.wait(bytes, this.#deps.now() + this.#call.timeLeft(), () => this.#begin())
   }
 
   #endWell(): void {

@@ -1,8 +1,10 @@
 import { constants } from 'node:http2'
+import type { Principal } from '../auth/principal.ts'
 import type { Route } from '../route/route.ts'
 import type { AttemptResult, Worker } from '../route/worker.ts'
 import { type Call, type CallDeps, workerHeaders } from './call.ts'
 import { grpcCode } from './code.ts'
+import { HoldCall, type HoldCallDeps } from './hold-call.ts'
 import { messagePrefix, type RequestMessages } from './request-messages.ts'
 import { ResponseMessages } from './response-messages.ts'
 import { followAnswer, resultOfCode, type WorkerStatus } from './worker-answer.ts'
@@ -28,12 +30,21 @@ export class UnaryCall {
   #isComplete = false
   #hasFlowed = false
   #endedAt = 0
+  readonly #hold: HoldCall
   #at: { worker: Worker; upstream: WorkerStream; beganAt: number } | undefined
 
   /** `head` is the message's first bytes as the worker shall see them, `bytes` the whole message as it shall. */
   constructor(
-    input: { call: Call; route: Route; messages: RequestMessages; head: Buffer; bytes: number; deadline: number },
-    deps: CallDeps,
+    input: {
+      call: Call
+      route: Route
+      messages: RequestMessages
+      head: Buffer
+      bytes: number
+      deadline: number
+      principal: Principal
+    },
+    deps: CallDeps & HoldCallDeps,
   ) {
     this.#call = input.call
     this.#route = input.route
@@ -42,6 +53,7 @@ export class UnaryCall {
     this.#deps = deps
     this.#first = Buffer.concat([messagePrefix(input.bytes), input.head])
     this.#isKept = input.bytes <= keptBytes
+    this.#hold = new HoldCall(input.call, input.route, input.principal, deps)
   }
 
   start(): void {
@@ -75,12 +87,27 @@ export class UnaryCall {
   stop(): void {
     this.#messages.stop()
     this.#chunks = []
+    this.#hold.leave()
     this.#at?.upstream.stream.close(constants.NGHTTP2_CANCEL)
   }
 
+  #wait(): void {
+    this.#tried.length = 0
+    const bytes = this.#first.length + this.#chunks.reduce((sum, { length }) => sum + length, 0)
+    this.#hold.wait(bytes, this.#deadline, () => this.#tryWorker())
+  }
+
   #tryWorker(): void {
+    if (this.#hold.mustWait) {
+      this.#wait()
+      return
+    }
     const worker = this.#route.pick(this.#tried)
     if (worker === undefined) {
+      if (this.#hold.mayWait(true)) {
+        this.#wait()
+        return
+      }
       this.#call.refuse(
         { status: 503, error: 'the service has no ready worker', headers: { 'retry-after': '2' } },
         'NoReadyWorker',
@@ -88,7 +115,7 @@ export class UnaryCall {
       return
     }
     this.#tried.push(worker)
-    this.#call.attempts = this.#tried.length
+    this.#call.attempts += 1
     this.#call.worker = worker.endpoint.pod
     const upstream = worker.grpc.open(workerHeaders(this.#call, this.#deadline - this.#deps.now()))
     if (upstream === undefined) {
@@ -140,9 +167,12 @@ export class UnaryCall {
   #answered(at: { worker: Worker; beganAt: number }, status: WorkerStatus, messages: number): void {
     const result = resultOfCode(status.code)
     at.worker.record(result)
-    const refused = status.code === grpcCode.UNAVAILABLE || status.code === grpcCode.RESOURCE_EXHAUSTED
+    // With a hint when to come again it is a full queue, without one a message that is too large everywhere.
+    const isFull = status.code === grpcCode.RESOURCE_EXHAUSTED && status.retryPushbackMs !== undefined
+    if (isFull) at.worker.recordFull()
+    const refused = isFull || status.code === grpcCode.UNAVAILABLE
     if (!refused) this.#count(at, result)
-    if (refused && !this.#call.reply.hasBegun && this.#retry()) {
+    if (refused && !this.#call.reply.hasBegun && (this.#retry() || this.#waitAgain(false))) {
       this.#deps.onUpstreamError(this.#route, result, true)
       return
     }
@@ -177,7 +207,8 @@ export class UnaryCall {
   #failed(result: AttemptResult, started: boolean): void {
     // As for a POST: a worker may have done the work already, so a call that may have reached one is not sent again.
     const mayRepeat = !started || this.#call.head.method.name !== 'ModelInfer'
-    const retried = !this.#call.reply.hasBegun && mayRepeat && this.#retry()
+    const again = () => this.#retry() || (!started && this.#waitAgain(true))
+    const retried = !this.#call.reply.hasBegun && mayRepeat && again()
     this.#deps.onUpstreamError(this.#route, result, retried)
     if (retried) return
     if (started) this.#call.refuse({ status: 502, error: 'the worker closed the connection' }, 'WorkerBroke')
@@ -193,6 +224,12 @@ export class UnaryCall {
     if (this.#hasFlowed || this.#tried.length > maxRetries) return false
     if (this.#route.pick(this.#tried) === undefined || !this.#route.budget.withdraw()) return false
     this.#tryWorker()
+    return true
+  }
+
+  #waitAgain(unreachable: boolean): boolean {
+    if (this.#hasFlowed || !this.#hold.mayWait(unreachable)) return false
+    this.#wait()
     return true
   }
 
