@@ -6,9 +6,10 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { z } from 'zod'
 import { identityFrom, identityVariables } from './fetch/identity-settings.ts'
 
-const help = `usage: main.ts fetch | pull | verify | serve
+const help = `usage: main.ts fetch | cache | pull | verify | serve
 
 fetch    gets the files of Models, checks them and serves them by digest; the only one that reaches outside
+cache    keeps files that fetch serves on a node, for the workers there
 pull     puts the files of one Model into a worker's folder, checked
 verify   checks a Model on a PersistentVolumeClaim
 serve    runs one model on ONNX Runtime behind the Open Inference Protocol
@@ -23,6 +24,11 @@ const starts: Record<string, Start> = {
     const { startFetch } = await import('./fetch/start-fetch.ts')
     const { fetchSettings } = await import('./fetch/settings.ts')
     return startFetch(fetchSettings(process.env), { log, signal, metrics: registry })
+  },
+  cache: async (log, registry, signal) => {
+    const { startCache } = await import('./cache/start-cache.ts')
+    const { cacheSettings } = await import('./cache/settings.ts')
+    return startCache(cacheSettings(process.env), { log, signal, registry })
   },
   pull: async (log, _registry, signal) => {
     const { runPull } = await import('./pull/run-pull.ts')

@@ -43,6 +43,11 @@ export class BlobStore {
     return sum
   }
 
+  /** Digests of finished blobs. */
+  list(): string[] {
+    return [...this.#sizes.keys()]
+  }
+
   has(sha256: string): boolean {
     return this.#sizes.has(sha256)
   }

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import { HansaError } from '@hansa/operator/process/errors.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { Fetcher } from './fetcher.ts'
 import { type ModelRecord, type ModelRequest, type ModelState, modelRequestSchema, newRecord } from './model-record.ts'
+import { CallRefused } from './mtls-server.ts'
 import type { Registry } from './registry.ts'
 
 export type ModelsApiDeps = {
@@ -11,16 +11,6 @@ export type ModelsApiDeps = {
   fetcher: Fetcher
   maxModels: number
   maxFiles: number
-}
-
-/** A refused call: `status` is the HTTP status. */
-export class CallRefused extends HansaError {
-  readonly status: number
-
-  constructor(status: number, reason: string, message: string) {
-    super(reason, message, { retry: 'never' })
-    this.status = status
-  }
 }
 
 /** Adds, replaces and deletes models for the operator; one call at a time for each of them. */

@@ -59,7 +59,7 @@ export async function serveBlob(
 }
 
 /** One range; undefined for the whole file, also for headers that RFC 9110 lets a server ignore. */
-function parseRange(
+export function parseRange(
   header: string | undefined,
   size: number,
 ): { start: number; end: number } | 'unsatisfiable' | undefined {

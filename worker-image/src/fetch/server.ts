@@ -1,18 +1,14 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { dnsLabel } from '@hansa/operator/api/scalar.ts'
 import type { Identity } from '@hansa/operator/identity/identity.ts'
 import { readBody } from '@hansa/operator/identity/read-body.ts'
 import { parseSpiffe } from '@hansa/operator/identity/spiffe.ts'
-import { followIdentity, peerUri, serverTls } from '@hansa/operator/identity/tls.ts'
-import { messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import type { BlobStore } from './blob-store.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { FetchMetrics } from './metrics.ts'
-import { CallRefused, type ModelsApi } from './models-api.ts'
+import type { ModelsApi } from './models-api.ts'
+import { CallRefused, json, methodRefused, startMtlsServer } from './mtls-server.ts'
 import type { Registry } from './registry.ts'
 import { serveBlob } from './serve-blob.ts'
 
@@ -20,6 +16,8 @@ export type ServerDeps = {
   identity: Identity
   /** Identity of the operator; workers are recognised by the trust domain of `identity`. */
   operatorUri: string
+  /** Identity of the caches of nodes. */
+  cacheUri: string
   models: ModelsApi
   registry: Registry
   blobs: BlobStore
@@ -29,6 +27,9 @@ export type ServerDeps = {
 }
 
 type Caller = { operator: true } | { operator: false; namespace: string }
+
+/** By which a cache says for whom it asks. */
+export const namespaceHeader = 'x-hansa-namespace'
 
 const longestBody = 1024 * 1024
 const bodyMilliseconds = 10_000
@@ -40,29 +41,10 @@ export async function startServer(
 ): Promise<{ url: string; close(): Promise<void> }> {
   const stopping = new AbortController()
   const trustDomain = parseSpiffe(deps.identity.uri)?.trustDomain
-  const server = createServer(
-    {
-      ...serverTls(deps.identity),
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
-      maxHeaderSize: 8192,
-      keepAliveTimeout: 30_000,
-    },
-    (request, response) => {
-      response.on('error', () => undefined)
-      handle(request, response).catch((error: unknown) => answerError(response, error, deps.log))
-    },
-  )
-  server.maxConnections = 1024
-  // A worker that reads nothing for two minutes is gone.
-  server.setTimeout(120_000, (socket) => socket.destroy())
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
-  const unfollow = followIdentity(server, deps.identity)
-  server.listen(address.port, address.host)
-  await once(server, 'listening')
+  return startMtlsServer(address, { identity: deps.identity, log: deps.log, handle, stopping })
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const caller = callerOf(request)
+  async function handle(request: IncomingMessage, response: ServerResponse, uri: string | undefined): Promise<void> {
+    const caller = callerOf(request, uri)
     const path = request.url ?? ''
     const blob = /^\/v1\/blobs\/sha256:([0-9a-f]{64})$/.exec(path)
     if (blob !== null) {
@@ -90,9 +72,14 @@ export async function startServer(
     }
   }
 
-  function callerOf(request: IncomingMessage): Caller {
-    const uri = request.socket instanceof TLSSocket ? peerUri(request.socket) : undefined
+  function callerOf(request: IncomingMessage, uri: string | undefined): Caller {
     if (uri === deps.operatorUri) return { operator: true }
+    if (uri === deps.cacheUri) {
+      // The cache has seen the worker's certificate; it asks in the name of the worker's namespace.
+      const namespace = request.headers[namespaceHeader]
+      if (typeof namespace === 'string' && dnsLabel.safeParse(namespace).success) return { operator: false, namespace }
+      throw new CallRefused(400, 'Invalid', `the header ${namespaceHeader} must name a namespace`)
+    }
     const parts = uri === undefined ? undefined : parseSpiffe(uri)
     if (parts?.trustDomain === trustDomain && parts?.serviceAccount.endsWith('-worker')) {
       return { operator: false, namespace: parts.namespace }
@@ -118,22 +105,6 @@ export async function startServer(
     const served = (bytes: number) => deps.metrics.served.inc(bytes)
     await serveBlob(request, response, sha256, { blobs: deps.blobs, signal: stopping.signal, served, corrupted })
   }
-
-  // listen with a port always gives an AddressInfo; the string form is for pipes.
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `https://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`,
-    close: async () => {
-      unfollow()
-      const closed = once(server, 'close')
-      server.close()
-      server.closeIdleConnections()
-      // Workers resume by range, so that a transfer under way need not be waited for.
-      stopping.abort(new Error('fetch is shutting down'))
-      setTimeout(() => server.closeAllConnections(), 1000).unref()
-      await closed
-    },
-  }
 }
 
 async function jsonBody(request: IncomingMessage): Promise<unknown> {
@@ -148,34 +119,4 @@ async function jsonBody(request: IncomingMessage): Promise<unknown> {
   } finally {
     clearTimeout(timer)
   }
-}
-
-function methodRefused(): CallRefused {
-  return new CallRefused(405, 'MethodNotAllowed', 'this path has no such method')
-}
-
-function answerError(response: ServerResponse, error: unknown, log: Logger): void {
-  if (response.headersSent || response.destroyed) {
-    response.destroy()
-    return
-  }
-  if (error instanceof CallRefused) {
-    json(response, error.status, { error: { reason: error.reason, message: error.message } })
-    return
-  }
-  log.error({ reason: 'Internal' }, messageOf(error))
-  json(response, 500, { error: { reason: 'Internal', message: 'the fetch worker failed; see its log' } })
-}
-
-function json(response: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value)
-  // A refused body is not read to its end, and what is left of it must not be taken for the next request.
-  const close = status === 413 ? { connection: 'close' } : {}
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    ...close,
-  })
-  response.end(body)
 }

@@ -89,6 +89,7 @@ export async function startFetch(settings: FetchSettings, deps: FetchDeps): Prom
     const server = await startServer(address, {
       identity,
       operatorUri,
+      cacheUri: spiffe(settings.HANSA_TRUST_DOMAIN, settings.POD_NAMESPACE, 'hansa-cache'),
       models,
       registry,
       blobs,

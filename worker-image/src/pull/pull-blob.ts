@@ -8,7 +8,11 @@ import { watchRate } from '../fetch/rate-watch.ts'
 import { ModelRefused } from '../model/model-refused.ts'
 import { TargetFile } from './target-file.ts'
 
+/** The cache of the node; it is asked no more once it has failed. */
+export type NodeCache = { url: string; dispatcher: Dispatcher; usable: boolean }
+
 export type PullBlobDeps = {
+  cache?: NodeCache
   fetchUrl: string
   dispatcher: Dispatcher
   log: Logger
@@ -21,17 +25,19 @@ export type PullBlobDeps = {
 const longestRetryMs = 10_000
 
 /**
- * Gets one file from the fetch worker by its digest, again and again from where it stopped, until `signal` aborts. A wrong digest
- * is tried once more from the start: the fetch worker may have noticed and fetched its copy anew. Throws the last failure.
+ * Gets one file by its digest: from the node's cache while that is of use, else from the fetch worker, again and again from where
+ * it stopped, until `signal` aborts. A wrong digest is tried once more from the start: the fetch worker may have noticed and
+ * fetched its copy anew. Throws the last failure.
  */
 export async function pullBlob(dir: string, file: ModelFile, deps: PullBlobDeps): Promise<void> {
   const target = await TargetFile.create(dir, file)
   let last: unknown
   let mismatches = 0
   try {
+    if (deps.cache?.usable && (await receivedFromCache(target, file, deps.cache, deps))) return
     for (let attempt = 0; ; attempt += 1) {
       try {
-        await receive(target, file, deps)
+        await receive(target, file, { url: deps.fetchUrl, dispatcher: deps.dispatcher, headersTimeout: 60_000 }, deps)
         await target.finish()
         return
       } catch (error) {
@@ -55,18 +61,42 @@ export async function pullBlob(dir: string, file: ModelFile, deps: PullBlobDeps)
   }
 }
 
-async function receive(target: TargetFile, file: ModelFile, deps: PullBlobDeps): Promise<void> {
+/** False: the fetch worker goes on from where the cache stopped, or from the start where that was wrong. */
+async function receivedFromCache(
+  target: TargetFile,
+  file: ModelFile,
+  cache: NodeCache,
+  deps: PullBlobDeps,
+): Promise<boolean> {
+  const { url, dispatcher } = cache
+  const stallSeconds = Math.min(deps.stallSeconds ?? 10, 10)
+  try {
+    await receive(target, file, { url, dispatcher, headersTimeout: 10_000 }, { ...deps, stallSeconds })
+    await target.finish()
+    return true
+  } catch (error) {
+    deps.signal.throwIfAborted()
+    cache.usable = false
+    deps.log.warn({ file: file.path, position: target.position }, `the node's cache is of no use: ${messageOf(error)}`)
+    if (error instanceof ModelRefused) await target.restart()
+    return false
+  }
+}
+
+type BlobServer = { url: string; dispatcher: Dispatcher; headersTimeout: number }
+
+async function receive(target: TargetFile, file: ModelFile, server: BlobServer, deps: PullBlobDeps): Promise<void> {
   deps.signal.throwIfAborted()
   if (target.position === file.sizeBytes) return
   const seconds = deps.stallSeconds ?? 30
   const rate = watchRate({ seconds, minBytes: 1 })
   const from = target.position
   try {
-    const response = await request(`${deps.fetchUrl}/v1/blobs/sha256:${file.sha256}`, {
-      dispatcher: deps.dispatcher,
+    const response = await request(`${server.url}/v1/blobs/sha256:${file.sha256}`, {
+      dispatcher: server.dispatcher,
       headers: from > 0 ? { range: `bytes=${from}-` } : {},
       signal: AbortSignal.any([deps.signal, rate.signal]),
-      headersTimeout: 60_000,
+      headersTimeout: server.headersTimeout,
     })
     // A failed body is seen by the loop below; this one is for bodies that are given up before.
     response.body.on('error', () => undefined)

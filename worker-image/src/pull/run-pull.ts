@@ -8,7 +8,7 @@ import { identityFrom, identityVariables } from '../fetch/identity-settings.ts'
 import { checkModel } from '../model/check-model.ts'
 import { defaultDomains } from '../model/limits.ts'
 import { ModelRefused } from '../model/model-refused.ts'
-import { pullBlob } from './pull-blob.ts'
+import { type NodeCache, pullBlob } from './pull-blob.ts'
 import { pullFromVolume } from './pull-volume.ts'
 import type { PullSettings } from './settings.ts'
 import { reportOf, writeReport } from './termination.ts'
@@ -69,12 +69,19 @@ async function fromFetch(settings: PullSettings, deps: PullDeps): Promise<void> 
   }
   const identity = deps.identity ?? (await identityFrom(identitySettings.parse(settings), deps))
   const dispatcher = new Agent({ connect: identityConnector(identity, fetchUri), connections: 2, bodyTimeout: 0 })
+  const { HANSA_CACHE_URL: cacheUrl, HANSA_CACHE_URI: cacheUri } = settings
+  const cache = cacheUrl === undefined || cacheUri === undefined ? undefined : nodeCache(identity, cacheUrl, cacheUri)
+  const shared = { fetchUrl, dispatcher, log: deps.log, signal: deps.signal, ...(cache === undefined ? {} : { cache }) }
   try {
-    for (const file of settings.HANSA_MODEL.files) {
-      await pullBlob(settings.HANSA_MODEL_DIR, file, { fetchUrl, dispatcher, log: deps.log, signal: deps.signal })
-    }
+    for (const file of settings.HANSA_MODEL.files) await pullBlob(settings.HANSA_MODEL_DIR, file, shared)
   } finally {
-    await dispatcher.destroy()
+    await Promise.all([dispatcher.destroy(), cache?.dispatcher.destroy()])
     if (deps.identity === undefined) await identity.close()
   }
+}
+
+/** On a node without a cache nobody answers; a worker must not wait long to learn that. */
+function nodeCache(identity: Identity, url: string, uri: string): NodeCache {
+  const connect = identityConnector(identity, uri, { timeoutMilliseconds: 1000 })
+  return { url, dispatcher: new Agent({ connect, connections: 2, bodyTimeout: 0 }), usable: true }
 }

@@ -14,6 +14,11 @@ export const pullSettingsSchema = z.object({
     .optional()
     .meta({ description: 'https URL of the fetch worker' }),
   HANSA_FETCH_URI: z.string().optional().meta({ description: 'identity of the fetch worker' }),
+  HANSA_CACHE_URL: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .meta({ description: "https URL of the node's cache, asked before the fetch worker" }),
+  HANSA_CACHE_URI: z.string().optional().meta({ description: 'identity of the cache' }),
   HANSA_PULL_TIMEOUT_SECONDS: z.coerce
     .number()
     .min(1)
