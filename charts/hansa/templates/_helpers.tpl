@@ -128,8 +128,8 @@ readinessProbe:
 {{/* What all pods share; call with (dict "component" "gateway" "values" .Values.gateway "root" $) */}}
 {{- define "hansa.podCommon" -}}
 serviceAccountName: hansa-{{ .component }}
-# Each of them talks to the API server, with the rights in templates/rbac.
-automountServiceAccountToken: true
+# All but the cache talk to the API server, with the rights in templates/rbac.
+automountServiceAccountToken: {{ ne .component "cache" }}
 enableServiceLinks: false
 securityContext:
   {{- toYaml .root.Values.podSecurityContext | nindent 2 }}

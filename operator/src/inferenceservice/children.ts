@@ -26,7 +26,7 @@ export function workerAccount(service: InferenceService): Applied<ServiceAccount
   }
 }
 
-/** Workers take requests from gateways only, and reach nothing but fetch, the certificate authority and DNS. */
+/** Workers take requests from gateways only, and reach nothing but fetch, a node's cache, the certificate authority and DNS. */
 export function workerNetworkPolicy(service: InferenceService, systemNamespace: string): Applied<NetworkPolicy> {
   const system = (component: string) => ({
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': systemNamespace } },
@@ -47,7 +47,7 @@ export function workerNetworkPolicy(service: InferenceService, systemNamespace: 
         { from: [{ namespaceSelector: {} }], ports: [tcp(8081)] },
       ],
       egress: [
-        { to: [system('fetch')], ports: [tcp(8444)] },
+        { to: [system('fetch'), system('cache')], ports: [tcp(8444)] },
         { to: [system('operator')], ports: [tcp(9443)] },
         { ports: [{ protocol: 'UDP', port: 53 }, tcp(53)] },
       ],

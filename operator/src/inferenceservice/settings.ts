@@ -12,6 +12,8 @@ export type WorkerSettings = {
   caPem: string
   caUrl: string
   fetchUrl: string
+  /** The cache of a worker's node; none where it is not set. */
+  cacheUrl?: string
   /** Base of `status.url`, without a slash at the end. */
   gatewayUrl: string
 }

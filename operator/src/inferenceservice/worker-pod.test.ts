@@ -54,6 +54,17 @@ test('Auto means CUDA where a GPU is asked for', () => {
   expect(JSON.parse(gpu.HANSA_SERVE ?? '').executionProvider.type).toBe('CUDA')
 })
 
+test('pull alone is told of the cache of its node, and only where there is one and the files come from fetch', () => {
+  const withCache = (of = model('chat-v1')) =>
+    workerPod(inferenceService('chat'), of, 'model.onnx', { ...settings, cacheUrl: 'https://cache:8444' })
+  const told = { HANSA_CACHE_URL: 'https://cache:8444', HANSA_CACHE_URI: 'spiffe://td/ns/hansa-system/sa/hansa-cache' }
+  expect(env(withCache(), 'pull')).toMatchObject(told)
+  expect(env(withCache(), 'serve')).not.toHaveProperty('HANSA_CACHE_URL')
+  expect(env(build(), 'pull')).not.toHaveProperty('HANSA_CACHE_URL')
+  const claimed = model('chat-v1', withSource({ pvc: { claimName: 'weights', path: 'v3' } }))
+  expect(env(withCache(claimed), 'pull')).not.toHaveProperty('HANSA_CACHE_URL')
+})
+
 test('a model on a claim is mounted read-only into pull alone', () => {
   const template = build(undefined, model('chat-v1', withSource({ pvc: { claimName: 'weights', path: 'v3' } })))
   expect(template.spec.volumes).toContainEqual({

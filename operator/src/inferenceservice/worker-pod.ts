@@ -109,6 +109,7 @@ function pull(service: InferenceService, model: Model, settings: WorkerSettings)
       ...commonEnv(model, settings),
       { name: 'HANSA_FETCH_URL', value: settings.fetchUrl },
       { name: 'HANSA_FETCH_URI', value: spiffe(settings.trustDomain, settings.systemNamespace, 'hansa-fetch') },
+      ...(settings.cacheUrl === undefined || pvc !== undefined ? [] : cacheEnv(settings.cacheUrl, settings)),
       ...(model.spec.entrypoint === undefined ? [] : [{ name: 'HANSA_ENTRYPOINT', value: model.spec.entrypoint }]),
       { name: 'HANSA_PULL_TIMEOUT_SECONDS', value: String(service.spec.timeouts.loadSeconds) },
       ...(source?.env ?? []),
@@ -120,6 +121,13 @@ function pull(service: InferenceService, model: Model, settings: WorkerSettings)
       ...(source === undefined ? [] : [source.mount]),
     ],
   }
+}
+
+function cacheEnv(url: string, { trustDomain, systemNamespace }: WorkerSettings): EnvVar[] {
+  return [
+    { name: 'HANSA_CACHE_URL', value: url },
+    { name: 'HANSA_CACHE_URI', value: spiffe(trustDomain, systemNamespace, 'hansa-cache') },
+  ]
 }
 
 function serve(service: InferenceService, model: Model, entrypoint: string, settings: WorkerSettings): Container {

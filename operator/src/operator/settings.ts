@@ -24,6 +24,8 @@ export const operatorSettings = z.object({
   HANSA_WORKER_IMAGE_PULL_SECRETS: list,
   HANSA_CA_URL: url,
   HANSA_FETCH_URL: url,
+  /** Where workers reach the cache of their node, if there is one. */
+  HANSA_CACHE_URL: url.optional(),
   HANSA_GATEWAY_URL: url,
   /** More names and addresses that the gateway's certificate may carry, separated by commas. */
   HANSA_GATEWAY_DNS_NAMES: list,

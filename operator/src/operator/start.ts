@@ -105,6 +105,7 @@ export async function startOperator(
             caPem: authority.caPem,
             caUrl: settings.HANSA_CA_URL,
             fetchUrl: settings.HANSA_FETCH_URL,
+            ...(settings.HANSA_CACHE_URL !== undefined && { cacheUrl: settings.HANSA_CACHE_URL }),
             gatewayUrl: settings.HANSA_GATEWAY_URL,
           },
         },

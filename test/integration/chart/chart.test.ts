@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { gatewaySettings } from '@hansa/operator/gateway/settings.ts'
 import { operatorSettings } from '@hansa/operator/operator/settings.ts'
 import { parseEnv } from '@hansa/operator/process/env.ts'
+import { cacheSettings } from '@hansa/worker/cache/settings.ts'
 import { fetchSettings } from '@hansa/worker/fetch/settings.ts'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -33,6 +34,7 @@ const everything = {
     allowedCidrs: ['10.0.0.0/8'],
     sourceCaConfigMap: 'stmary-ca',
   },
+  cache: { enabled: true, size: '10Gi', ephemeralClaim: { enabled: true, storageClassName: 'local-disks' } },
   monitoring: { podMonitor: { enabled: true }, prometheusRule: { enabled: true } },
 }
 
@@ -48,7 +50,8 @@ test.for([
   ['everything switched on', everything],
 ] as const)('with %s every pod is more than restricted, probed and graceful', async ([, values]) => {
   const found = pods(await render(values))
-  expect(found.map(({ name }) => name).sort()).toEqual(['hansa-fetch', 'hansa-gateway', 'hansa-operator'])
+  const cache = values === everything ? ['hansa-cache'] : []
+  expect(found.map(({ name }) => name).sort()).toEqual([...cache, 'hansa-fetch', 'hansa-gateway', 'hansa-operator'])
   for (const { name, spec } of found) {
     expect(violations(spec), name).toEqual([])
     expect(spec.serviceAccountName).toBe(name)
@@ -85,7 +88,12 @@ test.for([
     expect(gateway.tlsFiles).toEqual({ certFile: '/var/run/hansa/tls/tls.crt', keyFile: '/var/run/hansa/tls/tls.key' })
     expect(gateway.oidcIssuers).toEqual(everything.gateway.oidcIssuers)
     expect(fetch.HANSA_FETCH_ALLOWED_CIDRS).toEqual(['10.0.0.0/8'])
+    const cache = cacheSettings(envOf('hansa-cache'))
+    expect(cache.HANSA_CACHE_MAX_BYTES).toBeLessThan(10 * 2 ** 30)
+    expect(cache.HANSA_FETCH_URI).toBe('spiffe://cluster.hansa/ns/hansa-system/sa/hansa-fetch')
+    expect(operator.HANSA_CACHE_URL).toBe('https://hansa-cache.hansa-system.svc:8444')
   } else {
+    expect(operator.HANSA_CACHE_URL).toBeUndefined()
     expect(operator.HANSA_GATEWAY_URL).toBe('https://hansa-gateway.hansa-system.svc:8443')
   }
 })
@@ -124,6 +132,18 @@ test('only a token for the authority is projected, and only operator, gateway an
     'hansa-operator',
   ])
   for (const account of accounts) expect(account.automountServiceAccountToken).toBe(false)
+})
+
+test('the cache has no token for the API server, no rights, and serves the workers of its own node alone', async () => {
+  const manifests = await render(everything)
+  expect(podOf(manifests, 'hansa-cache').automountServiceAccountToken).toBe(false)
+  const bound = manifests.filter(({ kind }) => /RoleBinding$/.test(kind))
+  expect(JSON.stringify(bound)).not.toContain('hansa-cache')
+  const service = manifests.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'hansa-cache')
+  expect(service?.spec).toMatchObject({ internalTrafficPolicy: 'Local' })
+  const policy = manifests.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-cache')
+  expect(ports(policy?.spec, 'ingress')).toEqual([8081, 8444])
+  expect(ports(policy?.spec, 'egress')).toEqual([53, 8444, 9443])
 })
 
 test('the chart gives exactly the rights that are argued for', async () => {

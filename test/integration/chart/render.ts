@@ -56,17 +56,17 @@ export type PodSpec = {
   volumes?: ({ name: string } & Record<string, unknown>)[]
 }
 
-/** The pod of a Deployment of the chart. */
-export function podOf(manifests: readonly Manifest[], deployment: string): PodSpec {
-  const found = pods(manifests).find(({ name }) => name === deployment)
-  if (found === undefined) throw new Error(`the chart has no Deployment ${deployment}`)
+/** The pod of a Deployment or DaemonSet of the chart. */
+export function podOf(manifests: readonly Manifest[], owner: string): PodSpec {
+  const found = pods(manifests).find(({ name }) => name === owner)
+  if (found === undefined) throw new Error(`the chart has no pods of ${owner}`)
   return found.spec
 }
 
 /** Every pod that the chart runs. */
 export function pods(manifests: readonly Manifest[]): { name: string; spec: PodSpec }[] {
   return manifests
-    .filter(({ kind }) => kind === 'Deployment')
+    .filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet')
     .map(({ metadata, spec }) => {
       // helm's output is checked against the real schema when it is installed, in install.test.ts.
       const { template } = spec as { template: { spec: PodSpec } }
