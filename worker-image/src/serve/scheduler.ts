@@ -127,7 +127,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
 
   function limits() {
     if (batching === undefined) return undefined
-    const { maxRows, maxDelayMilliseconds, maxInputBytes } = batching
+    const { maxRows, maxInputBytes } = batching
+    const maxDelayMilliseconds = Math.min(batching.maxDelayMilliseconds, company.worthMilliseconds)
     return { maxRows, maxDelayMilliseconds, maxInputBytes, rowsThatFit: outputBytes.rowsThatFit }
   }
 
@@ -146,7 +147,9 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     try {
       const isAlone = members.length === 1 && only !== undefined
       const request = isAlone ? only.request : joinRequests(members.map((member) => member.request))
+      const startedAt = now()
       const { outputs, runMicros } = await slot.run(request)
+      company.ran(now() - startedAt)
       statistics.ran(rows, runMicros)
       if (only?.key !== undefined) outputBytes.ran(only.key, rows, sumOfBytes(outputs))
       const parts = isAlone ? [{ outputs }] : splitOutputs(outputs, members.map(rowsOf))

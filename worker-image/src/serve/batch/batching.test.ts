@@ -147,6 +147,7 @@ test('who used to come with others waits for them, no longer than the delay', as
   const { submit, runs, settle, pass } = setUp()
   const together = [submit([1]), submit([2]), submit([3])]
   await settle()
+  await pass(6)
   runs()[0]?.end()
   await Promise.all(together)
   submit([4])
@@ -164,6 +165,7 @@ test('a batch does not wait any longer once all who usually come are there', asy
   const { submit, runs, settle, pass } = setUp()
   const together = [submit([1]), submit([2])]
   await settle()
+  await pass(6)
   runs()[0]?.end()
   await Promise.all(together)
   submit([3])
@@ -172,6 +174,17 @@ test('a batch does not wait any longer once all who usually come are there', asy
   submit([4])
   await settle()
   expect(runs()[1]?.values).toEqual([3, 4])
+})
+
+test('where a run takes less than a millisecond nobody waits', async () => {
+  const { submit, runs, settle } = setUp()
+  const together = [submit([1]), submit([2])]
+  await settle()
+  runs()[0]?.end()
+  await Promise.all(together)
+  submit([3])
+  await settle()
+  expect(runs()[1]?.values).toEqual([3])
 })
 
 test('who leaves while waiting leaves the batch', async () => {
@@ -220,6 +233,7 @@ test('when a batch fails only the guilty member fails', async () => {
   const { submit, runs, settle, pass } = setUp()
   const [good, bad, fine] = [submit([1]), submit([13]), submit([2])]
   await settle()
+  await pass(6)
   runs()[0]?.end(new InferProblem('ModelFailed', 'the model failed on this input'))
   await settle()
   const later = submit([3])

@@ -23,6 +23,16 @@ test('who was left alone expects nobody after eight starts', () => {
   expect(company.expectsMore(1)).toBe(false)
 })
 
+test('waiting is worth no more than a run takes, and nothing when that is less than a millisecond', () => {
+  const company = createCompany(() => 0)
+  expect(company.worthMilliseconds).toBe(Number.POSITIVE_INFINITY)
+  company.ran(16)
+  company.ran(8)
+  expect(company.worthMilliseconds).toBe(15)
+  for (let run = 0; run < 40; run++) company.ran(0.2)
+  expect(company.worthMilliseconds).toBe(0)
+})
+
 test('what was a second ago is forgotten', () => {
   let now = 0
   const company = createCompany(() => now)
