@@ -9,6 +9,8 @@ import { type Serve, startServe } from '@hansa/worker/serve/start-serve.ts'
 import { Registry } from 'prom-client'
 
 export type WorkerOptions = {
+  /** `echo` where it does not matter. */
+  modelName?: string
   limits?: Partial<ServeProcessSettings['serve']['limits']>
   timeouts?: Partial<ServeProcessSettings['serve']['timeouts']>
   batching?: ServeProcessSettings['serve']['batching']
@@ -39,7 +41,7 @@ export async function startWorker(model: Uint8Array, options: WorkerOptions = {}
   }
   const settings = serveSettings({
     HANSA_SERVE: JSON.stringify({
-      modelName: 'echo',
+      modelName: options.modelName ?? 'echo',
       modelVersion: '1',
       entrypoint: 'model.onnx',
       executionProvider: options.executionProvider ?? { type: 'CPU', onUnavailable: 'Fail' },

@@ -35,7 +35,11 @@ export const describers: Readonly<Record<string, Describe>> = {
     const response = new WireWriter().text(1, model.name).text(2, model.version).text(3, 'onnxruntime_onnx')
     for (const spec of loaded.signature.inputs) response.message(4, tensor(spec))
     for (const spec of loaded.signature.outputs) response.message(5, tensor(spec))
-    return response.message(6, new WireWriter().text(1, 'execution_provider').text(2, loaded.provider))
+    const { parameters } = describeRest({ kind: 'model' }, worker).body as ModelBody
+    for (const [name, value] of Object.entries(parameters)) {
+      response.message(6, new WireWriter().text(1, name).text(2, String(value)))
+    }
+    return response
   },
   ModelStatistics: async (request, worker) => {
     const { name, version } = named(request)
@@ -61,6 +65,8 @@ export const describers: Readonly<Record<string, Describe>> = {
 
 /** The body of `GET /v2`. */
 type ServerBody = { name: string; version: string; extensions: string[] }
+/** What the body of `GET /v2/models/NAME` has for properties. */
+type ModelBody = { parameters: Record<string, string | number> }
 
 function unimplemented(): never {
   throw new GrpcProblem(grpcStatus.unimplemented, notLoadedByCalls)
