@@ -7,7 +7,7 @@ import { HansaError, messageOf } from '../process/errors.ts'
 /** Where gateways report. */
 export const demandPort = 8445
 // 10,000 services with a few revisions each.
-const maxLineBytes = 64 * 1024 * 1024
+const maxLineBytes = 32 * 1024 * 1024
 const connectMilliseconds = 5_000
 // Reports come every second.
 const silenceMilliseconds = 10_000

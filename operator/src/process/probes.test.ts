@@ -30,6 +30,25 @@ test('readiness follows what the process says, with the reason', async () => {
   expect(await get('/readyz?verbose')).toBe('200 ok')
 })
 
+test('a question about readiness waits for a start that is about to end, but not for one that takes long', async () => {
+  let problem: string | undefined = 'the model is being loaded'
+  const start = Promise.withResolvers<void>()
+  const registry = new Registry()
+  const started = await startProbes({
+    ...{ host: '127.0.0.1', port: 0, registry },
+    ready: () => problem,
+    starting: () => (problem === undefined ? undefined : start.promise),
+  })
+  close = started.close
+  const ask = async () => (await fetch(`${started.url}/readyz`)).text()
+  expect(await ask()).toBe('the model is being loaded')
+  const asked = ask()
+  problem = undefined
+  start.resolve()
+  expect(await asked).toBe('ok')
+  expect(await ask()).toBe('ok')
+})
+
 test('a process is live unless it says otherwise', async () => {
   const get = await probes(() => 'not ready')
   expect(await get('/livez')).toBe('200 ok')

@@ -116,11 +116,13 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     { worker, budget, log, tls },
   )
   const grpc = await startGrpcServer({ host: settings.host, port: settings.grpcPort }, { worker, budget, log, tls })
+  const loading = Promise.withResolvers<void>()
   const probes = await startProbes({
     host: settings.host,
     port: settings.probesPort,
     registry,
     ready: notReady,
+    starting: () => (phase === 'serving' && loaded === undefined ? loading.promise : undefined),
     live: () => {
       const dead = slots().length > 0 && slots().every((slot) => slot.failedStarts >= deadAfterFailedStarts)
       return dead ? 'the model cannot be loaded any more' : undefined
@@ -211,7 +213,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   }
 
   try {
-    await load()
+    await load().finally(loading.resolve)
   } catch (error) {
     log.error({ error: messageOf(error) }, 'the model cannot be served')
     await stop()
