@@ -109,3 +109,43 @@ test('the name comes from the last two parts of a path', () => {
   expect(nameFrom('/')).toBe('')
   expect(nameFrom(`/${'a'.repeat(50)}/v1/`)).toHaveLength(40)
 })
+
+async function addEmbedding(...args: string[]) {
+  await writeFile(join(folder, 'model.onnx'), 'graph')
+  await writeFile(join(folder, 'tokenizer.json'), '{}')
+  return add(folder, '--local-path', 'minilm', ...args)
+}
+
+test('--embedding finds the tokenizer; pooling and longest text are the options', async () => {
+  const { code, output } = await addEmbedding('--embedding', '--pooling', 'CLS', '--max-tokens', '256')
+  expect(code).toBe(0)
+  const { spec } = parse(output)
+  expect(modelSpecSchema.parse(spec).embedding).toEqual({
+    tokenizer: 'tokenizer.json',
+    pooling: 'CLS',
+    normalize: true,
+    maxTokens: 256,
+  })
+})
+
+test('--max-tokens alone asks for embedding too', async () => {
+  const { output } = await addEmbedding('--max-tokens', '128')
+  expect(parse(output).spec.embedding).toMatchObject({ pooling: 'Mean', maxTokens: 128 })
+})
+
+test('a tokenizer among the files without --embedding is pointed out, and changes nothing', async () => {
+  const { code, output, errors } = await addEmbedding()
+  expect([code, parse(output).spec.embedding]).toEqual([0, undefined])
+  expect(errors).toContain('add --embedding')
+})
+
+test.each([
+  [['--embedding', '--file', 'model.onnx'], 'needs a tokenizer.json among the files'],
+  [['--embedding', '--format', 'TrainingBundle'], 'goes with --format ONNX'],
+  [['--pooling', 'Max'], 'Allowed choices are Mean, CLS, None'],
+  [['--max-tokens', '0'], 'must be from 1 to 131072'],
+])('%j is refused', async (args, message) => {
+  const { code, errors } = await addEmbedding(...args)
+  expect(code).not.toBe(0)
+  expect(errors).toContain(message)
+})

@@ -6,14 +6,14 @@ import { apiVersion } from '../api/resource.ts'
 import { labelPattern, objectNameLength, relativePathPattern } from '../api/scalar.ts'
 import { messageOf } from '../process/errors.ts'
 import { usageError } from './cli-error.ts'
+import { type EmbeddingOptions, embeddingOf } from './embedding.ts'
 import type { Io } from './io.ts'
 import { printObject } from './output.ts'
 import { progressLine } from './source/progress-line.ts'
 
-export type ModelAddOptions = {
+export type ModelAddOptions = EmbeddingOptions & {
   readonly name?: string
   readonly namespace?: string
-  readonly format: ModelSpec['format']
   readonly licence?: string
   readonly entrypoint?: string
   readonly file: readonly string[]
@@ -43,7 +43,7 @@ export async function modelAdd(source: string, options: ModelAddOptions, io: Io,
   check(modelSourceSchema, plan.source, 'source')
   const progress = progressLine(io)
   const files = await plan.digest({ signal, onProgress: (step) => progress.show(step) }).finally(() => progress.end())
-  const spec = check(modelSpecSchema, modelSpec(plan.source, files, options), 'Model')
+  const spec = check(modelSpecSchema, modelSpec(plan.source, files, options, io), 'Model')
   await printObject(io, options.output, {
     apiVersion,
     kind: 'Model',
@@ -122,7 +122,7 @@ export function nameFrom(path: string): string {
     .replace(/-+$/, '')
 }
 
-function modelSpec(source: ModelSource, files: ModelFile[], options: ModelAddOptions): ModelSpec {
+function modelSpec(source: ModelSource, files: ModelFile[], options: ModelAddOptions, io: Io): ModelSpec {
   const graphs = files.map(({ path }) => path).filter((path) => path.endsWith('.onnx'))
   if (options.format === 'ONNX' && graphs.length === 0) {
     throw usageError('none of the files ends in .onnx', 'A TrainingBundle is added with --format TrainingBundle.')
@@ -133,11 +133,14 @@ function modelSpec(source: ModelSource, files: ModelFile[], options: ModelAddOpt
   if (options.entrypoint !== undefined && !graphs.includes(options.entrypoint)) {
     throw usageError(`--entrypoint ${options.entrypoint}: must be one of ${graphs.join(', ')}`)
   }
+  const paths = files.map(({ path }) => path)
+  const embedding = embeddingOf(paths, options, io)
   return {
     format: options.format,
     source,
     files,
     ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
+    ...(embedding === undefined ? {} : { embedding }),
     ...(options.licence === undefined ? {} : { licence: options.licence }),
   }
 }

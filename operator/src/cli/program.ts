@@ -100,6 +100,15 @@ export function createProgram(deps: ProgramDeps): Command {
     .option('--licence <expression>', 'SPDX licence expression of the weights')
     .option('--entrypoint <path>', 'the .onnx file to load, where there are several')
     .option('--file <path...>', 'files below the folder', [])
+    .option('--embedding', 'the model turns texts into vectors; needs a tokenizer.json among the files')
+    .addOption(
+      new Option('--pooling <kind>', 'how the vectors of tokens become one; default: Mean').choices([
+        'Mean',
+        'CLS',
+        'None',
+      ]),
+    )
+    .addOption(new Option('--max-tokens <count>', 'longest text in tokens; default: 512').argParser(tokens))
     .addOption(new Option('--max-bytes <bytes>', 'most bytes to read in all').argParser(bytes).default(defaultMaxBytes))
     .option('--ca-file <path>', 'certificates (PEM) of a private authority, instead of the public ones')
     .option('--token-file <path>', 'file with a bearer token for the source')
@@ -139,6 +148,12 @@ export function createProgram(deps: ProgramDeps): Command {
     })
 
   return program
+}
+
+function tokens(text: string): number {
+  const count = Number(text)
+  if (!/^[1-9][0-9]{0,5}$/.test(text) || count > 131_072) throw new InvalidArgumentError('must be from 1 to 131072')
+  return count
 }
 
 function bytes(text: string): number {
