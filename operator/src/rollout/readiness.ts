@@ -49,9 +49,15 @@ function ends({ status }: Pod): number {
   return Math.max(0, ...counts)
 }
 
-function wasUp({ status }: Pod): boolean {
-  const containers = status?.containerStatuses ?? []
-  return containers.length > 0 && containers.every(({ started }) => started === true)
+/** Started, and unready since later than that: one that was never ready is unready since the pod was made. */
+function wasUp(pod: Pod): boolean {
+  const containers = pod.status?.containerStatuses ?? []
+  return (
+    containers.length > 0 &&
+    containers.every(
+      ({ started, state }) => started === true && Date.parse(state?.running?.startedAt ?? '') < unreadySince(pod),
+    )
+  )
 }
 
 /** Milliseconds since 1970; NaN where nobody has said so yet. */
