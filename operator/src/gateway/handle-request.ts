@@ -37,6 +37,9 @@ export type HandlerDeps = {
   capacity: Capacity
   onUpstreamError: ExchangeDeps['onUpstreamError']
   onHeld: ExchangeDeps['onHeld']
+  onCanary: ExchangeDeps['onCanary']
+  mirror: ExchangeDeps['mirror']
+  trialBytes: ExchangeDeps['trialBytes']
   onFinished: (finished: Finished) => void
   signal: AbortSignal
 }
@@ -61,6 +64,9 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
     now,
     onUpstreamError: deps.onUpstreamError,
     onHeld: deps.onHeld,
+    onCanary: deps.onCanary,
+    mirror: deps.mirror,
+    trialBytes: deps.trialBytes,
     onDone: () => {},
   }
 

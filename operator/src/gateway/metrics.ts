@@ -1,9 +1,11 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { IssuerKeys } from './auth/issuer-keys.ts'
 import { keyFailures, keyLimits } from './auth/key-limited.ts'
+import type { RevisionCounts } from './demand/revision-counts.ts'
 import type { HoldOutcome } from './forward/exchange.ts'
 import { codeName } from './grpc/code.ts'
 import type { Finished } from './handle-request.ts'
+import type { MirrorOutcome } from './mirror/mirror.ts'
 import type { Route } from './route/route.ts'
 import { routeKey } from './route/route-spec.ts'
 import type { RouteTable } from './route/route-table.ts'
@@ -12,6 +14,8 @@ import type { AttemptResult } from './route/worker.ts'
 export type GatewayMetrics = {
   finished(finished: Finished, seconds: number): void
   held(route: Route, outcome: HoldOutcome, heldMs: number | undefined): void
+  canary(route: Route, what: 'failed' | 'slow'): void
+  mirrored(route: Route, outcome: MirrorOutcome): void
   upstreamError(route: Route, reason: AttemptResult, retried: boolean): void
   tlsError(): void
   /** A request came over a ModelStreamInfer stream. */
@@ -65,6 +69,54 @@ export function createMetrics(deps: {
     help: 'Handshakes of users that failed.',
     registers,
   })
+  const canaryRepeats = new Counter({
+    name: 'hansa_gateway_canary_repeats_total',
+    help: 'Requests that the old revision was asked to answer because the one being tried failed or was slow.',
+    labelNames: [...service, 'reason'],
+    registers,
+  })
+  const mirrorSkipped = new Counter({
+    name: 'hansa_gateway_mirror_skipped_total',
+    help: 'Mirrored requests that could not be compared.',
+    labelNames: [...service],
+    registers,
+  })
+  // Read from what the operator is told, and gone with the revision.
+  const perRevision = (name: string, help: string, read: (counts: RevisionCounts) => number) =>
+    new Counter({
+      name,
+      help,
+      labelNames: [...service, 'revision'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { spec, demand } of routes.list()) {
+          for (const [revision, counts] of demand.revisions) {
+            this.inc({ namespace: spec.namespace, service: spec.service, revision }, read(counts))
+          }
+        }
+      },
+    })
+  perRevision(
+    'hansa_gateway_revision_requests_total',
+    'Inference requests that workers of a revision answered or failed.',
+    ({ requests }) => requests,
+  )
+  perRevision(
+    'hansa_gateway_revision_failures_total',
+    'Of those, the ones that failed at the worker.',
+    ({ failures }) => failures,
+  )
+  perRevision(
+    'hansa_gateway_mirrored_total',
+    'Mirrored requests whose answers were compared.',
+    ({ mirrored }) => mirrored,
+  )
+  perRevision(
+    'hansa_gateway_mirror_disagreed_total',
+    'Of those, the ones that disagreed or that only the mirror failed.',
+    ({ disagreed }) => disagreed,
+  )
   const holds = new Counter({
     name: 'hansa_gateway_holds_total',
     help: 'Waits for a service to wake, by how they ended.',
@@ -215,6 +267,10 @@ export function createMetrics(deps: {
     watchCalls: (watched) => {
       grpc = watched
     },
+    canary: (route, what) => canaryRepeats.inc({ ...labelsOf(route), reason: what }),
+    mirrored(route, outcome) {
+      if (outcome === 'skipped') mirrorSkipped.inc(labelsOf(route))
+    },
     tlsError: () => tlsErrors.inc(),
     forget(namespace, service) {
       const labels = { namespace, service }
@@ -227,6 +283,8 @@ export function createMetrics(deps: {
       for (const reason of reasons) upstreamErrors.remove({ ...labels, reason })
       duration.remove(labels)
       heldSeconds.remove(labels)
+      mirrorSkipped.remove(labels)
+      for (const reason of ['failed', 'slow']) canaryRepeats.remove({ ...labels, reason })
       for (const outcome of holdOutcomes) holds.remove({ ...labels, outcome })
       retries.remove(labels)
     },

@@ -25,6 +25,8 @@ import { certificateFromFiles, certificateOfIdentity } from './http/server-certi
 import { createRandomHex } from './http/trace-context.ts'
 import { startUserServer } from './http/user-server.ts'
 import { createMetrics } from './metrics.ts'
+import { createComparer } from './mirror/comparer.ts'
+import { Mirror } from './mirror/mirror.ts'
 import { followRoutes, type RouteSource } from './route/follow-routes.ts'
 import { RouteTable } from './route/route-table.ts'
 import { SavedRoutes } from './route/saved-routes.ts'
@@ -32,6 +34,8 @@ import type { ServingSettings } from './settings.ts'
 
 // Small bodies of requests that wait for a service to wake; large ones stay on their sockets.
 const heldBytes = 64 * 1024 * 1024
+// Requests and answers that are kept whole while a revision is being tried.
+const trialBytes = 64 * 1024 * 1024
 const refusalsMs = 250
 
 export type GatewayDeps = {
@@ -119,6 +123,13 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
 
   const accessLog = createAccessLog({ log: deps.accessLog ?? log, sample: settings.accessLogSample, random })
   const capacity = new Capacity(settings.maxInFlight)
+  const comparer = createComparer({ clock, log })
+  const mirror = new Mirror({
+    clock,
+    random,
+    compare: comparer.compare,
+    onMirrored: (route, _revision, outcome) => metrics.mirrored(route, outcome),
+  })
   let draining = false
   const notReady = () => {
     if (draining) return 'shutting down'
@@ -134,6 +145,9 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     capacity,
     onUpstreamError: metrics.upstreamError,
     onHeld: metrics.held,
+    onCanary: metrics.canary,
+    mirror,
+    trialBytes: new ByteBudget(trialBytes),
     onFinished: (finished: Finished) => {
       const durationMs = now() - finished.startedAt
       metrics.finished(finished, durationMs / 1000)
@@ -207,6 +221,8 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     await demand.close()
     stopping.abort()
     await Promise.allSettled([following.stop(), followingKeys.stop(), ...refreshing])
+    mirror.close()
+    await comparer.close()
     await routes.destroy()
     await probes.close()
   }

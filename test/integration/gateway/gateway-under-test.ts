@@ -198,9 +198,14 @@ export async function startRig(
       cluster.changed()
       await eventually(async () => {
         const metrics = await rig.registry.metrics()
+        const traffic = cluster.services.find(
+          ({ metadata }) => metadata.namespace === namespace && metadata.name === service,
+        )?.status?.traffic
         const wanted = cluster.pods.filter(
           ({ metadata }) =>
-            metadata.namespace === namespace && metadata.labels?.['hansa.dev/inference-service'] === service,
+            metadata.namespace === namespace &&
+            metadata.labels?.['hansa.dev/inference-service'] === service &&
+            traffic?.some((share) => share.percent > 0 && share.revision === metadata.labels?.['hansa.dev/revision']),
         ).length
         if (!metrics.includes(`hansa_gateway_ready_workers{namespace="${namespace}",service="${service}"} ${wanted}`)) {
           throw new Error('the worker is not routed yet')

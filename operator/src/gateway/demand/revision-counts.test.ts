@@ -17,9 +17,11 @@ test('failures count as requests and leave the latencies alone', () => {
   const counts = new RevisionCounts()
   counts.answered(3, 0)
   counts.failed(0)
+  counts.answered(3, 0)
+  counts.spoiled()
   const report = counts.report('r1')
-  expect(report).toMatchObject({ revision: 'r1', requests: 2, failures: 1, mirrored: 0, disagreed: 0 })
-  expect(report.latencyCounts.reduce((sum, count) => sum + count, 0)).toBe(1)
+  expect(report).toMatchObject({ revision: 'r1', requests: 3, failures: 2, mirrored: 0, disagreed: 0 })
+  expect(report.latencyCounts.reduce((sum, count) => sum + count, 0)).toBe(2)
 })
 
 test('the recent percentile follows what happens now and is unknown for a few requests', () => {

@@ -35,6 +35,11 @@ export class RevisionCounts {
     this.lastUsedAt = now
   }
 
+  /** An answer that was counted broke off, or could not be passed on. */
+  spoiled(): void {
+    this.failures += 1
+  }
+
   /** 90th percentile of the last half minute or so; undefined while fewer than ten answers are known. */
   recentP90Ms(now: number): number | undefined {
     this.#fade(now)

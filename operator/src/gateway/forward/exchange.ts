@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { callerName, type Principal } from '../auth/principal.ts'
+import type { ByteBudget } from '../hold/byte-budget.ts'
 import type { HoldEnd, HoldRefusal } from '../hold/hold-queue.ts'
 import { heldHeader, holdRefusal } from '../hold/hold-refusal.ts'
 import { endAfterBody } from '../http/linger.ts'
@@ -7,6 +8,7 @@ import { refuse } from '../http/refuse.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import type { Target } from '../http/target.ts'
 import type { TraceContext } from '../http/trace-context.ts'
+import type { Mirror } from '../mirror/mirror.ts'
 import type { Route } from '../route/route.ts'
 import type { AttemptResult, Worker } from '../route/worker.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
@@ -44,6 +46,11 @@ export type ExchangeDeps = {
   now: () => number
   /** An attempt failed before an answer; `retried` tells whether another followed. */
   onUpstreamError: (route: Route, reason: AttemptResult, retried: boolean) => void
+  /** A revision that is being tried failed a request, or was so slow that the old one was asked as well. */
+  onCanary: (route: Route, what: 'failed' | 'slow') => void
+  /** Copies of requests for a revision that is being tried; may decline. */
+  mirror: Mirror
+  trialBytes: ByteBudget
   /** A request that waited for the service to wake goes on, or not: why. */
   onHeld: (route: Route, outcome: HoldOutcome, heldMs: number | undefined) => void
   onDone: (input: ExchangeInput, result: ExchangeResult) => void
@@ -51,6 +58,9 @@ export type ExchangeDeps = {
 
 export type HoldOutcome = 'released' | HoldRefusal | 'left'
 
+// Bodies up to this size are read whole while a revision is being tried, so that another can answer in its place.
+const trialBodyBytes = 256 * 1024
+const leastHedgeMs = 1000
 const maxRetries = 2
 const clientClosedStatus = 499 // as nginx logs it; never sent
 
@@ -59,7 +69,12 @@ export class Exchange implements AttemptOwner {
   readonly #input: ExchangeInput
   readonly #deps: ExchangeDeps
   readonly #tried: Worker[] = []
-  #attempt: Attempt | undefined
+  /** One, or two while the old revision is asked as well. */
+  #live: Attempt[] = []
+  #winner: Attempt | undefined
+  #stableOnly = false
+  #hedgeTimer: NodeJS.Timeout | undefined
+  #trialBytes = 0
   #body: Buffer | ForwardedBody | undefined
   #timer: NodeJS.Timeout | undefined
   #done = false
@@ -87,7 +102,7 @@ export class Exchange implements AttemptOwner {
     const length = head.contentLength ?? 0
     if (!head.chunked && length === 0) {
       this.#tryWorker()
-    } else if (!head.chunked && length <= smallBodyBytes) {
+    } else if (!head.chunked && (length <= smallBodyBytes || this.#isKeptForTrial(length))) {
       readSmallBody(request, (body) => {
         if (this.#done) return
         this.#body = body
@@ -124,6 +139,7 @@ export class Exchange implements AttemptOwner {
   retry(): boolean {
     if (this.#done || !this.canReplay || this.#tried.length > maxRetries) return false
     if (this.#input.route.pick(this.#tried) === undefined || !this.#input.route.budget.withdraw()) return false
+    this.#forgetLive()
     this.#tryWorker()
     return true
   }
@@ -141,13 +157,54 @@ export class Exchange implements AttemptOwner {
     return true
   }
 
+  get trialBytes(): ByteBudget {
+    return this.#deps.trialBytes
+  }
+
+  passOver(attempt: Attempt, result: AttemptResult): boolean {
+    if (this.#done || this.#input.response.headersSent) return false
+    const others = this.#live.filter((other) => other !== attempt)
+    if (others.length === this.#live.length) return true
+    const { route } = this.#input
+    if (others.length > 0) {
+      this.#live = others
+      // The one of the old revision, if this was its refusal, may be asked again when the other fails too.
+      attempt.copy?.cancel()
+      const index = this.#tried.indexOf(attempt.worker)
+      if (!attempt.isCanary && index >= 0) this.#tried.splice(index, 1)
+    } else {
+      if (!attempt.isCanary || route.pickStable(this.#tried) === undefined) return false
+      this.#live = []
+      this.#stableOnly = true
+      this.#tryWorker()
+    }
+    if (attempt.isCanary) this.#deps.onCanary(route, 'failed')
+    this.#deps.onUpstreamError(route, result, true)
+    return true
+  }
+
+  settle(attempt: Attempt): boolean {
+    if (this.#winner !== undefined) return this.#winner === attempt
+    this.#winner = attempt
+    clearTimeout(this.#hedgeTimer)
+    for (const other of this.#live) {
+      if (other === attempt) continue
+      if (other.isCanary) other.recordSlow()
+      other.copy?.cancel()
+      other.abandon()
+    }
+    this.#live = [attempt]
+    return true
+  }
+
   failed(attempt: Attempt, error: unknown): void {
-    if (this.#done || attempt !== this.#attempt) return
+    if (this.#done || !this.#live.includes(attempt)) return
     if (error instanceof BodyTooLargeError) {
       this.refuse(413, `the body is larger than ${this.#input.route.spec.requestBytes} bytes`, 'RequestTooLarge')
       return
     }
     const result = resultOfError(error, attempt.started)
+    if (this.passOver(attempt, result)) return
     // A request whose bytes may have reached a worker is not sent again unless its method says that it is safe (RFC 9110
     // section 9.2.2): the worker may have done the work already.
     const mayRepeat = !attempt.started || this.#input.request.method !== 'POST'
@@ -188,12 +245,12 @@ export class Exchange implements AttemptOwner {
   }
 
   #tryWorker(): void {
-    const { route, head, trace, requestId, target, request } = this.#input
+    const { route, request } = this.#input
     if (!this.#released && route.mustWait()) {
       this.#wait()
       return
     }
-    const worker = route.pick(this.#tried)
+    const worker = this.#pick()
     if (worker === undefined) {
       if (this.waitAgain(true)) return
       this.refuse(503, 'the service has no ready worker', 'NoReadyWorker', { 'retry-after': '2' })
@@ -203,6 +260,56 @@ export class Exchange implements AttemptOwner {
     if (this.#body instanceof ForwardedBody && this.#attempts > 0) {
       this.#body = new ForwardedBody(request, route.spec.requestBytes, this.#deps.now)
     }
+    const isCanary = this.#isCanary(worker)
+    this.#dispatch(worker, isCanary)
+    if (isCanary) this.#hedgeTimer = setTimeout(this.#hedge, this.#hedgeMs())
+  }
+
+  /** A body that cannot be sent twice goes to the old revision, and so does whatever the new one has failed. */
+  #pick(): Worker | undefined {
+    const { route } = this.#input
+    if (route.spec.canary === undefined) return route.pick(this.#tried)
+    const stable = this.#stableOnly || this.#body instanceof ForwardedBody ? route.pickStable(this.#tried) : undefined
+    return stable ?? route.pick(this.#tried)
+  }
+
+  #isCanary(worker: Worker): boolean {
+    const { route } = this.#input
+    return (
+      worker.endpoint.revision === route.spec.canary &&
+      !(this.#body instanceof ForwardedBody) &&
+      route.pickStable(this.#tried) !== undefined
+    )
+  }
+
+  #isKeptForTrial(bytes: number): boolean {
+    const { canary, mirror } = this.#input.route.spec
+    if ((canary === undefined && mirror === undefined) || bytes > trialBodyBytes) return false
+    if (!this.#deps.trialBytes.take(bytes)) return false
+    this.#trialBytes = bytes
+    return true
+  }
+
+  /** When the old revision is asked as well: long after it would have answered, but while there is time for it to answer. */
+  #hedgeMs(): number {
+    const { route, deadline } = this.#input
+    const now = this.#deps.now()
+    const usual = route.pickStable(this.#tried)?.counts.recentP90Ms(now) ?? 0
+    return Math.max(1, Math.min(Math.max(10 * usual, leastHedgeMs), (deadline - now) / 2))
+  }
+
+  readonly #hedge = () => {
+    const { route, response } = this.#input
+    if (this.#done || response.headersSent || this.#winner !== undefined || this.#live.length !== 1) return
+    const worker = route.pickStable(this.#tried)
+    if (worker === undefined || worker.outstanding >= route.spec.queueDepth) return
+    this.#stableOnly = true
+    this.#deps.onCanary(route, 'slow')
+    this.#dispatch(worker, false)
+  }
+
+  #dispatch(worker: Worker, isCanary: boolean): void {
+    const { head, trace, requestId, target, request } = this.#input
     this.#tried.push(worker)
     this.#attempts += 1
     const headers = [
@@ -218,8 +325,9 @@ export class Exchange implements AttemptOwner {
     if (this.#body instanceof ForwardedBody && head.contentLength !== undefined) {
       headers.push('content-length', String(head.contentLength))
     }
-    const attempt = new Attempt(this, worker)
-    this.#attempt = attempt
+    const attempt = new Attempt(this, worker, isCanary)
+    this.#copyFor(attempt, headers)
+    this.#live.push(attempt)
     worker.outstanding += 1
     worker.dispatch(
       {
@@ -234,13 +342,28 @@ export class Exchange implements AttemptOwner {
     )
   }
 
+  /** The attempts so far have come to nothing. */
+  #forgetLive(): void {
+    for (const { copy } of this.#live) copy?.cancel()
+    this.#live = []
+  }
+
+  /** Answers of the old revision are compared, on a sample, with what the new one would have said. */
+  #copyFor(attempt: Attempt, headers: readonly string[]): void {
+    const { route, target } = this.#input
+    const body = this.#body
+    const { mirror } = route.spec
+    if (mirror === undefined || !Buffer.isBuffer(body) || attempt.worker.endpoint.revision === mirror.revision) return
+    attempt.copy = this.#deps.mirror.draw(route, { path: target.workerPath, headers, body })
+  }
+
   #wait(): void {
     const { route, principal, deadline } = this.#input
     const now = this.#deps.now()
     this.#heldUntil ??= route.holdUntil(deadline)
     this.#heldSince = now
     this.#tried.length = 0
-    this.#attempt = undefined
+    this.#forgetLive()
     let ended = false
     const cancel = route.hold.wait(
       {
@@ -279,9 +402,10 @@ export class Exchange implements AttemptOwner {
   readonly #onDeadline = () => {
     if (this.#done) return
     this.#leaveLine('waited')
+    if (!this.#input.response.headersSent) for (const attempt of this.#live) attempt.recordSlow()
     const { request, response, route } = this.#input
     if (response.headersSent) this.cutOff('DeadlineExceeded')
-    else if (!request.complete && this.#attempt === undefined && this.#heldUntil === undefined) {
+    else if (!request.complete && this.#attempts === 0 && this.#heldUntil === undefined) {
       this.refuse(408, 'the request body did not arrive in time', 'RequestTimeout')
     } else
       this.refuse(504, `no answer within the deadline (at most ${route.spec.requestSeconds} s)`, 'DeadlineExceeded')
@@ -298,7 +422,13 @@ export class Exchange implements AttemptOwner {
     clearTimeout(this.#timer)
     this.#leaveLine('left')
     this.#input.route.leave()
-    this.#attempt?.abandon()
+    clearTimeout(this.#hedgeTimer)
+    for (const attempt of this.#live) {
+      attempt.copy?.cancel()
+      attempt.abandon()
+    }
+    this.#deps.trialBytes.give(this.#trialBytes)
+    this.#trialBytes = 0
     return true
   }
 
@@ -317,7 +447,7 @@ export class Exchange implements AttemptOwner {
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
       attempts: this.#attempts,
-      worker: this.#tried.at(-1)?.endpoint.pod,
+      worker: (this.#winner?.worker ?? this.#tried.at(-1))?.endpoint.pod,
       failure,
       heldMs: this.heldMs,
     })

@@ -17,6 +17,7 @@ export class Route implements HeldService {
   #workers = new Map<string, Worker>()
   /** Those that users' requests may go to. */
   #list: Worker[] = []
+  #mirrors: Worker[] = []
   #serviceAccounts: ReadonlySet<string> = new Set()
   readonly #deps: WorkerDeps
 
@@ -47,6 +48,7 @@ export class Route implements HeldService {
       }),
     )
     this.#list = [...this.#workers.values()].filter(({ endpoint }) => endpoint.percent > 0)
+    this.#mirrors = this.allWorkers.filter(({ endpoint }) => endpoint.revision === spec.mirror?.revision)
     if (spec.suspended) this.hold.refuseAll('closed')
     else this.hold.changed()
     return [...before.values()]
@@ -109,6 +111,19 @@ export class Route implements HeldService {
 
   get workers(): readonly Worker[] {
     return this.#list
+  }
+
+  /** As `pick`, of the revisions that are not being tried. */
+  pickStable(tried: readonly Worker[]): Worker | undefined {
+    const stable = this.#list.filter(({ endpoint }) => endpoint.revision !== this.spec.canary)
+    return pickWorker(stable, tried, this.#deps.random)
+  }
+
+  /** A worker for mirrored requests: one that has room and no known trouble. */
+  pickMirror(): Worker | undefined {
+    const { mirror, queueDepth } = this.spec
+    const ready = this.#mirrors.filter((worker) => !worker.isEjected() && worker.outstanding < queueDepth)
+    return mirror === undefined ? undefined : pickWorker(ready, [], this.#deps.random)
   }
 
   pick(tried: readonly Worker[]): Worker | undefined {
