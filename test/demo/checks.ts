@@ -4,6 +4,7 @@ import type { Installation } from '../cluster/hansa/installation.ts'
 import { accuracy } from './accuracy.ts'
 import { type DigitsClient, digitsClient, heldOutDigits } from './ask.ts'
 import { killWorker, ready, rollOut, serveAlone } from './disturbances.ts'
+import { accessKey, overGrpc, rollBack, wakeFromZero } from './full-serving.ts'
 import { namespace } from './namespace.ts'
 import { eventually } from './wait.ts'
 
@@ -90,6 +91,22 @@ export function checks(installation: Installation, url: string, client: DigitsCl
     {
       name: 'rolls out a new version with no failed request',
       run: () => rollOut(url, client, service, apply, patch),
+    },
+    {
+      name: 'answers over gRPC as over REST',
+      run: () => overGrpc(installation, url, client),
+    },
+    {
+      name: 'opens with an access key until it is revoked',
+      run: () => accessKey(installation, url),
+    },
+    {
+      name: 'wakes from zero workers for a request',
+      run: () => wakeFromZero(url, client, service, apply),
+    },
+    {
+      name: 'rolls back a version that answers otherwise',
+      run: () => rollBack(url, client, service, patch),
     },
     {
       name: 'keeps the old version when the new one is refused',

@@ -20,7 +20,7 @@ export async function ready(service: () => Promise<Seen | undefined>): Promise<v
 }
 
 /** Sends requests one after the other on several connections until told to stop; counts every answer that is not 200. */
-function steadyLoad(client: DigitsClient, url: string) {
+export function steadyLoad(client: DigitsClient, url: string) {
   let stopped = false
   let sent = 0
   const failures: string[] = []

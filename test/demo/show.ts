@@ -50,6 +50,8 @@ export function showCommands(url: string, envFile: string): void {
   node test/demo/picture-request.ts 58 | curl --cacert "$HANSA_CA" -H "Authorization: Bearer $TOKEN" ${url}/v2/models/digits/infer -d @-
   kubectl apply -f examples/digits-v2.yaml
   kubectl patch inferenceservices.hansa.dev digits -n digits --type merge -p '{"spec":{"modelRef":{"name":"digits-v2"}}}'
+  kubectl apply -f examples/digits-zero.yaml # no worker after ten quiet seconds; the next request wakes one
+  kubectl hansa key create me --service digits -n digits
   kubectl apply -f examples/hostile.yaml     # refused: kubectl describe models.hansa.dev hostile -n digits
 `)
   console.log(dim('Ctrl-C stops and removes everything.'))

@@ -10,6 +10,7 @@ const objectSchema = z.object({
       revision: z.string().optional(),
       latestRevision: z.string().optional(),
       desiredReplicas: z.number().optional(),
+      replicas: z.number().optional(),
       readyReplicas: z.number().optional(),
       traffic: z.array(z.object({ revision: z.string(), percent: z.number() })).optional(),
       conditions: z
