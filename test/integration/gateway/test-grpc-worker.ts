@@ -53,7 +53,7 @@ export async function startTestGrpcWorker(options: {
     port: 0,
     requests: [],
     openStreams: 0,
-    infer: ({ request }, answer) => answer(null, echoOf(request)),
+    infer: answerEcho,
     stream: (call) => {
       call.on('data', (request: InferMessage) => {
         const isOurs = request.modelName === 'digits'
@@ -101,6 +101,11 @@ export async function startTestGrpcWorker(options: {
     })
   })
   return worker
+}
+
+/** Sends the raw contents back. */
+export function answerEcho({ request }: { request: InferMessage }, answer: grpc.sendUnaryData<InferMessage>): void {
+  answer(null, echoOf(request))
 }
 
 function echoOf(request: InferMessage): InferMessage {

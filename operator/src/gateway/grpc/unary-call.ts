@@ -151,9 +151,10 @@ export class UnaryCall {
         else this.#answered(at, status, responses.completed)
       },
     })
-    if (this.#isKept) stream.end(Buffer.concat([this.#first, ...this.#chunks]))
-    else stream.once('ready', () => this.#flow(at))
     stream.on('drain', this.#resumeUser)
+    if (this.#isKept) stream.end(Buffer.concat([this.#first, ...this.#chunks]))
+    else if (stream.pending) stream.once('ready', () => this.#flow(at))
+    else this.#flow(at)
   }
 
   // Only once there is a connection, so that a message goes to another worker when none comes about.
