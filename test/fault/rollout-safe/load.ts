@@ -82,7 +82,7 @@ export function startLoad(options: {
     async stop() {
       clearInterval(timer)
       await Promise.all(running)
-      await dispatcher.close()
+      if (!dispatcher.closed) await dispatcher.close()
     },
   }
 }
