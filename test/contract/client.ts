@@ -31,7 +31,10 @@ export type GrpcClient = {
   close(): void
 }
 
-export type CallOptions = { readonly metadata: Readonly<Record<string, string>>; readonly deadlineMs: number }
+export type CallOptions = {
+  readonly metadata: Readonly<Record<string, string>>
+  readonly deadlineMs: number | undefined
+}
 
 export function grpcClient(address: string, credentials: ChannelCredentials, options: object = {}): GrpcClient {
   const definition = loadSync(proto, { keepCase: true, longs: String, defaults: true, oneofs: true })
@@ -56,7 +59,7 @@ export function grpcClient(address: string, credentials: ChannelCredentials, opt
             responseDeserialize,
             request,
             metadataOf(metadata),
-            { deadline: Date.now() + deadlineMs },
+            deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
             (error, response) =>
               done({
                 code: error?.code ?? 0,
@@ -75,9 +78,13 @@ export function grpcClient(address: string, credentials: ChannelCredentials, opt
       new Promise((done) => {
         const { path, requestSerialize, responseDeserialize } = method('ModelStreamInfer')
         const answers: unknown[] = []
-        const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadataOf(metadata), {
-          deadline: Date.now() + deadlineMs,
-        })
+        const call = client.makeBidiStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          metadataOf(metadata),
+          deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs },
+        )
         call.on('data', (answer: unknown) => answers.push(answer))
         call.on('error', () => undefined) // 'status' tells the same.
         call.on('status', ({ code, details }: { code: number; details: string }) => done({ code, details, answers }))

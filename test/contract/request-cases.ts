@@ -16,7 +16,7 @@ type Row = {
     readonly inputs?: readonly Input[]
     readonly outputs?: readonly { name: string; parameters?: Parameters }[]
   }
-  readonly metadata?: Readonly<Record<string, string>>
+  readonly timeoutMs?: number
   /** Status of REST and code of gRPC. */
   readonly expect: readonly [status: number, code: number]
   readonly answer?: { readonly id?: string; readonly outputs?: readonly Input[] }
@@ -274,7 +274,7 @@ const failureRows: Row[] = [
   {
     id: 'a deadline that passes while the model runs',
     service: 'slow',
-    metadata: { 'x-hansa-timeout-ms': '150', 'x-request-timeout-ms': '150' },
+    timeoutMs: 150,
     request: {
       inputs: [
         { name: 'n', datatype: 'INT64', shape: [], data: [300_000] },
@@ -303,7 +303,10 @@ function restCase(row: Row): RestCase {
     service: row.service ?? 'pair',
     method: 'POST',
     path: `/v2/models/${model}${version === undefined ? '' : `/versions/${version}`}/infer`,
-    ...(row.metadata !== undefined && { headers: row.metadata }),
+    // The first is what a gateway tells a worker, the second what users tell a gateway.
+    ...(row.timeoutMs !== undefined && {
+      headers: { 'x-hansa-timeout-ms': String(row.timeoutMs), 'x-request-timeout-ms': String(row.timeoutMs) },
+    }),
     body: JSON.stringify(body),
     expect: {
       status,
@@ -321,7 +324,8 @@ function grpcCase(row: Row): GrpcCase {
     protocol: 'gRPC',
     service: row.service ?? 'pair',
     call: 'ModelInfer',
-    ...(row.metadata !== undefined && { metadata: row.metadata }),
+    // As metadata of our own, so that the client does not end the call by itself.
+    ...(row.timeoutMs !== undefined && { metadata: { 'grpc-timeout': `${row.timeoutMs}m` } }),
     request: {
       model_name: model,
       ...(version !== undefined && { model_version: version }),

@@ -31,7 +31,10 @@ export async function startStage(): Promise<Stage> {
   const asGateway = await memoryIdentity(rig.authority, gatewayUri)
   let token: Promise<string> | undefined
   const gateway = gatewayTarget(
-    { url: rig.gateway.url.replace('127.0.0.1', 'localhost'), grpcAddress: '127.0.0.1:1' },
+    {
+      url: rig.gateway.url.replace('127.0.0.1', 'localhost'),
+      grpcAddress: `localhost:${new URL(rig.gateway.grpcUrl).port}`,
+    },
     {
       caPem: rig.authority.caPem,
       namespace,
@@ -53,7 +56,12 @@ export async function startStage(): Promise<Stage> {
         modelName: service,
         limits,
         mtls: { identity: await memoryIdentity(rig.authority, uri), gatewayUri },
-        env: { POD_IP: podIp, HANSA_SERVE_PORT: String(rig.settings.workerPort), HANSA_LAMEDUCK_SECONDS: '0' },
+        env: {
+          POD_IP: podIp,
+          HANSA_SERVE_PORT: String(rig.settings.workerPort),
+          HANSA_GRPC_PORT: String(rig.settings.workerGrpcPort),
+          HANSA_LAMEDUCK_SECONDS: '0',
+        },
       })
       const direct = workerTarget(worker, asGateway, uri)
       try {
