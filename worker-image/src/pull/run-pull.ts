@@ -5,7 +5,6 @@ import type { Logger } from '@hansa/operator/process/log.ts'
 import { Agent } from 'undici'
 import { z } from 'zod'
 import { identityFrom, identityVariables } from '../fetch/identity-settings.ts'
-import { checkModel } from '../model/check-model.ts'
 import { defaultDomains } from '../model/limits.ts'
 import { ModelRefused } from '../model/model-refused.ts'
 import { type NodeCache, pullBlob } from './pull-blob.ts'
@@ -49,6 +48,8 @@ export async function runPull(settings: PullSettings, deps: PullDeps): Promise<n
 async function fromVolume(settings: PullSettings, sourceDir: string, signal: AbortSignal): Promise<void> {
   const { HANSA_MODEL: model, HANSA_MODEL_DIR: dir, HANSA_ENTRYPOINT: entrypoint } = settings
   for (const file of model.files) await pullFromVolume(sourceDir, dir, file, signal)
+  // Only here: a worker that wakes must not wait for the decoder to load when fetch has checked the files.
+  const { checkModel } = await import('../model/check-model.ts')
   // The copy is checked and not the claim, which others may write to meanwhile.
   await checkModel({
     dir,
