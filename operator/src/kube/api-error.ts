@@ -65,6 +65,11 @@ export function isTooNew(thrown: unknown): boolean {
   return thrown instanceof KubeApiError && thrown.status === 504 && /too large resource version/i.test(thrown.message)
 }
 
+/** Nobody answered at all. */
+export function isUnanswered(thrown: unknown): boolean {
+  return thrown instanceof KubeApiError && thrown.status === undefined
+}
+
 /** No answer came: a write may or may not have happened. */
 export function isOutcomeUnknown(thrown: unknown): boolean {
   return thrown instanceof KubeApiError && (thrown.status === undefined || thrown.status >= 500)

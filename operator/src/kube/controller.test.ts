@@ -127,6 +127,18 @@ test("an error's retry class decides when the key is tried again", async () => {
   await controller.stop()
 })
 
+test('while no API server answers a key asks six times a minute', async () => {
+  let attempts = 0
+  const { clock, writer, controller } = setUp(async () => {
+    attempts++
+    throw new KubeApiError({ reason: 'ApiServerUnreachable', message: 'connection refused' })
+  })
+  writer.replace([object('one', 'a')])
+  await clock.advance(60_000)
+  expect(attempts).toBe(6)
+  await controller.stop()
+})
+
 test('a result can ask for another look later', async () => {
   const times: number[] = []
   const { clock, writer, controller } = setUp(async () => {

@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client'
 import type { KubeObject } from '../api/resource.ts'
 import { HansaError, messageOf } from '../process/errors.ts'
 import type { Logger } from '../process/log.ts'
-import { isConflict, isOverloaded } from './api-error.ts'
+import { isConflict, isOverloaded, isUnanswered } from './api-error.ts'
 import { type Clock, sleep, systemClock } from './clock.ts'
 import { startDeadline } from './deadline.ts'
 import { controllerMetrics, type ReconcileOutcome } from './metrics.ts'
@@ -61,6 +61,8 @@ export type Controller = {
 }
 
 const defaultAfterSeconds = 60
+// While no API server answers, every key would ask it a dozen times a minute, the first eight times within a second.
+const unansweredMilliseconds = 1_000
 // A reconcile that ignores its signal gives its place to others after this; its key stays locked until it ends.
 const graceMilliseconds = 10_000
 
@@ -99,7 +101,7 @@ export function startController(
     }
     if (thrown instanceof HansaError && thrown.retry === 'after') {
       const pause = (thrown.afterSeconds ?? defaultAfterSeconds) * 1_000
-      if (isOverloaded(thrown)) queue.addRateLimited(key, pause)
+      if (isOverloaded(thrown)) queue.addRateLimited(key, { leastMilliseconds: pause })
       else {
         queue.forget(key)
         queue.addAfter(key, pause)
@@ -107,7 +109,7 @@ export function startController(
       keyLog.info(error, 'reconcile will be tried again later')
       return 'requeued'
     }
-    queue.addRateLimited(key)
+    queue.addRateLimited(key, isUnanswered(thrown) ? { firstMilliseconds: unansweredMilliseconds } : {})
     if (isConflict(thrown)) {
       keyLog.debug(error, 'reconcile met a newer version; trying again')
       return 'requeued'

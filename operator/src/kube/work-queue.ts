@@ -6,8 +6,11 @@ export type WorkQueue = {
   add(key: string): void
   /** The same after a while; of several times the earliest counts. */
   addAfter(key: string, milliseconds: number): void
-  /** The same after a pause that grows with each call for the key, until `forget`, and is at least as long as told. */
-  addRateLimited(key: string, leastMilliseconds?: number): void
+  /**
+   * The same after a pause that doubles with each call for the key, until `forget`; it begins with `first` (5) milliseconds, and
+   * is at least as long as told.
+   */
+  addRateLimited(key: string, pause?: { leastMilliseconds?: number; firstMilliseconds?: number }): void
   /** The key has succeeded: its next failure begins with the shortest pause again. */
   forget(key: string): void
   /** Waits for a key that nobody works on; undefined once the queue is shut down. Call `done` when finished. */
@@ -74,10 +77,10 @@ export function createWorkQueue(clock: Clock = systemClock): WorkQueue {
   return {
     add,
     addAfter,
-    addRateLimited(key, leastMilliseconds = 0) {
+    addRateLimited(key, { leastMilliseconds = 0, firstMilliseconds = firstPauseMilliseconds } = {}) {
       const failed = failures.get(key) ?? 0
       failures.set(key, failed + 1)
-      const own = Math.min(longestPauseMilliseconds, firstPauseMilliseconds * 2 ** Math.min(failed, 40))
+      const own = Math.min(longestPauseMilliseconds, firstMilliseconds * 2 ** Math.min(failed, 40))
       addAfter(key, Math.max(own, bucket.reserve(), leastMilliseconds))
     },
     forget: (key) => void failures.delete(key),
