@@ -5,6 +5,7 @@ import {
   suspended,
   withExternalReplicas,
   withReplicas,
+  withSpec,
 } from '../../../test/builders/inference-service.ts'
 import { model, verified } from '../../../test/builders/model.ts'
 import type { InferenceService, InferenceServiceStatus } from '../api/inference-service.ts'
@@ -71,6 +72,11 @@ function setUp(service: InferenceService, models: Model[] = [model('chat-v1', ve
   } as unknown as Applier
   // The controller calls no other method.
   const client = {
+    patch: async (_: unknown, ref: { namespace: string; name: string }, { spec }: { spec: { replicas: number } }) => {
+      writes.push(`scale ${ref.name} ${spec.replicas}`)
+      const live = deployments.store.get(ref) ?? never('gone')
+      deployments.writer.put({ ...live, spec: { ...live.spec, replicas: spec.replicas } })
+    },
     delete: async (_: unknown, ref: { namespace: string; name: string }, { uid }: { uid?: string }) => {
       writes.push(`delete ${ref.name}`)
       expect(uid).toBe(ref.name)
@@ -141,6 +147,17 @@ function setUp(service: InferenceService, models: Model[] = [model('chat-v1', ve
         const { replicas = 0 } = each.spec
         const status = { observedGeneration: each.metadata.generation ?? 1, replicas, readyReplicas: replicas }
         deployments.writer.put({ ...each, status })
+      }
+    },
+    crash() {
+      for (const { metadata, spec } of deployments.store.list()) {
+        if ((deployments.store.get({ ...ref, name: metadata.name })?.status?.readyReplicas ?? 0) > 0) continue
+        const ended = { name: 'serve', ready: false, restartCount: 1, state: { terminated: { exitCode: 1 } } }
+        const { labels = {} } = metadata
+        const of = { namespace: 'default', name: `${metadata.name}-x`, uid: 'x', resourceVersion: '1', labels }
+        const { template } = spec
+        const pod = { apiVersion: 'v1', kind: 'Pod', metadata: of, spec: template.spec }
+        pods.writer.put({ ...pod, status: { containerStatuses: [ended] } })
       }
     },
     change: (spec: Partial<InferenceService['spec']>) => {
@@ -297,4 +314,68 @@ test('of a service that is gone nothing is written', async () => {
   it.writes.length = 0
   await it.run()
   expect(it.writes).toEqual([])
+})
+
+const canary: InferenceService['spec']['rollout'] = {
+  strategy: 'Canary',
+  paused: false,
+  steps: [{ percent: 50, seconds: 60 }],
+  analysis: { windowSeconds: 30, minRequests: 20, maxErrorPermille: 10, maxLatencyPermille: 2000 },
+}
+
+test('a canary stands beside the old revision, which keeps its template and all its workers', async () => {
+  const it = setUp(inferenceService('chat', withReplicas(4), withSpec({ rollout: canary })))
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  const { revision: old } = it.status()
+  it.change({ modelRef: { name: 'chat-v2' } })
+  await it.settle()
+  expect(it.deployments().map(([, replicas]) => replicas)).toEqual([4, 2])
+  expect(it.status().traffic).toEqual([{ revision: old, percent: 100 }])
+  it.workersStart()
+  await it.settle()
+  expect(it.status()).toMatchObject({ revision: old, rollout: { state: 'Progressing', step: 0 } })
+  expect(it.status().traffic?.map(({ percent }) => percent)).toEqual([50, 50])
+  expect(await it.run()).toEqual({ afterSeconds: 1 })
+  it.change({ scaling: { ...inferenceService('x').spec.scaling, minReplicas: 2, maxReplicas: 2 } })
+  it.writes.length = 0
+  await it.settle()
+  expect(it.writes).toContain(`scale chat-${old} 2`)
+})
+
+test('a canary whose workers crash is rolled back with an event, counted once, and removed', async () => {
+  const it = setUp(inferenceService('chat', withReplicas(1), withSpec({ rollout: canary })))
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  const before = it.deployments()
+  it.change({ modelRef: { name: 'chat-v2' } })
+  await it.settle()
+  it.crash()
+  await it.settle()
+  expect(it.status().rollout).toMatchObject({ state: 'RolledBack', message: expect.stringMatching(/^NotReady: /) })
+  expect(it.ready()).toBe('True Ready')
+  expect(it.deployments()).toEqual(before)
+  expect(it.events.filter((event) => event === 'Warning NotReady')).toHaveLength(1)
+  expect(it.ended).toEqual(['NotReady'])
+  expect(await it.run()).toEqual({})
+})
+
+test('a canary that is suspended keeps the old template, and begins again when it is resumed', async () => {
+  const it = setUp(inferenceService('chat', withReplicas(2), withSpec({ rollout: canary })))
+  await it.settle()
+  it.workersStart()
+  await it.settle()
+  const { revision: old } = it.status()
+  it.change({ modelRef: { name: 'chat-v2' } })
+  await it.settle()
+  it.change({ suspend: true })
+  await it.settle()
+  expect(it.deployments()).toEqual([[`chat-${old}`, 0]])
+  expect(it.status().traffic).toEqual([])
+  it.change({ suspend: false })
+  await it.settle()
+  expect(it.status().traffic).toEqual([{ revision: old, percent: 100 }])
+  expect(it.deployments().map(([, replicas]) => replicas)).toEqual([2, 1])
 })

@@ -214,7 +214,7 @@ function serviceObject(name: string, model: ModelName, rollout: Rollout, spec: o
     spec: {
       modelRef: { name: model },
       sessions: 1,
-      timeouts: { drainSeconds: 5, loadSeconds: 60 },
+      timeouts: { loadSeconds: 60 },
       resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } },
       access: { serviceAccounts: [{ namespace, name: account }] },
       rollout: { strategy: 'Canary', ...rollout },
