@@ -9,7 +9,9 @@ import { usageError } from './cli-error.ts'
 import { type EmbeddingOptions, embeddingOf } from './embedding.ts'
 import type { Io } from './io.ts'
 import { printObject } from './output.ts'
+import type { Access, Plan } from './source/plan.ts'
 import { progressLine } from './source/progress-line.ts'
+import type { Progress } from './source/source-file.ts'
 
 export type ModelAddOptions = EmbeddingOptions & {
   readonly name?: string
@@ -17,9 +19,14 @@ export type ModelAddOptions = EmbeddingOptions & {
   readonly licence?: string
   readonly entrypoint?: string
   readonly file: readonly string[]
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
   readonly maxBytes: number
   readonly caFile?: string
   readonly tokenFile?: string
+  readonly username?: string
+  readonly passwordFile?: string
+  readonly endpoint?: string
   readonly credentialsSecret?: string
   readonly localPath?: string
   readonly claimName?: string
@@ -29,7 +36,7 @@ export type ModelAddOptions = EmbeddingOptions & {
 
 /** `model add SOURCE`: reads every file once and prints a Model with their digests and sizes. */
 export async function modelAdd(source: string, options: ModelAddOptions, io: Io, signal: AbortSignal): Promise<void> {
-  const plan = /^[a-z][a-z0-9+.-]*:\/\//i.test(source) ? planHttps(source, options) : planFolder(source, options)
+  const plan = await planOf(source, options)
   const name = options.name ?? plan.name
   if (!labelPattern.test(name) || name.length > objectNameLength) {
     throw usageError(
@@ -40,10 +47,10 @@ export async function modelAdd(source: string, options: ModelAddOptions, io: Io,
   for (const path of options.file) {
     if (!relativePathPattern.test(path)) throw usageError(`--file ${path}: must be a relative path without ".."`)
   }
-  check(modelSourceSchema, plan.source, 'source')
   const progress = progressLine(io)
-  const files = await plan.digest({ signal, onProgress: (step) => progress.show(step) }).finally(() => progress.end())
-  const spec = check(modelSpecSchema, modelSpec(plan.source, files, options, io), 'Model')
+  const deps = { signal, onProgress: (step: Progress) => progress.show(step) }
+  const read = await plan.read(deps).finally(() => progress.end())
+  const spec = check(modelSpecSchema, modelSpec(read.source, read.files, options, io), 'Model')
   await printObject(io, options.output, {
     apiVersion,
     kind: 'Model',
@@ -52,14 +59,35 @@ export async function modelAdd(source: string, options: ModelAddOptions, io: Io,
   })
 }
 
-type ReadDeps = Parameters<typeof import('./source/folder.ts').digestFolder>[3]
-type Plan = { readonly name: string; readonly source: ModelSource; digest(deps: ReadDeps): Promise<ModelFile[]> }
+function planOf(source: string, options: ModelAddOptions): Promise<Plan> | Plan {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) {
+    refuseOptions(options, ['include', 'exclude', 'username', 'passwordFile', 'endpoint'], 'a folder')
+    return planFolder(source, options)
+  }
+  refuseOptions(options, ['localPath', 'claimName', 'claimPath'], 'a URL')
+  if (source.startsWith('oci://')) {
+    refuseOptions(options, ['file', 'endpoint'], 'oci://')
+    return planOci(source, options)
+  }
+  if (source.startsWith('hf://')) {
+    refuseOptions(options, ['file', 'username', 'passwordFile'], 'hf://')
+    return planHub(source, options)
+  }
+  refuseOptions(options, ['include', 'exclude', 'username', 'passwordFile', 'endpoint'], 'an https URL')
+  return planHttps(source, options)
+}
+
+/** Options that would silently do nothing are mistakes. */
+function refuseOptions(options: ModelAddOptions, names: readonly (keyof ModelAddOptions)[], what: string): void {
+  for (const name of names) {
+    const value = options[name]
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
+    throw usageError(`--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} does not go with ${what}`)
+  }
+}
 
 function planHttps(source: string, options: ModelAddOptions): Plan {
-  if (options.localPath !== undefined || options.claimName !== undefined) {
-    throw usageError('--local-path and --claim-name go with a folder, not with a URL')
-  }
-  if (!source.startsWith('https://')) throw usageError(`${source}: must be an https URL`)
+  if (!source.startsWith('https://')) throw usageError(`${source}: must be an https URL, oci:// or hf://`)
   const single = !source.endsWith('/')
   if (single && options.file.length > 0) {
     throw usageError('--file goes with the URL of a folder, which ends in "/"', `Did you mean ${source}/ ?`)
@@ -70,19 +98,49 @@ function planHttps(source: string, options: ModelAddOptions): Plan {
   const cut = source.lastIndexOf('/') + 1
   const folder = single ? source.slice(0, cut) : source
   const paths = single ? [source.slice(cut)] : options.file
-  const { credentialsSecret } = options
+  const modelSource = check(modelSourceSchema, { https: { url: folder, ...secretOf(options) } }, 'source')
   return {
     name: nameFrom(new URL(folder).pathname),
-    source: {
-      https: { url: folder, ...(credentialsSecret === undefined ? {} : { credentialsSecretName: credentialsSecret }) },
-    },
-    digest: async (deps) => {
+    read: async (deps) => {
       const { digestHttps } = await import('./source/https.ts')
-      const ca = options.caFile === undefined ? undefined : await readText('--ca-file', options.caFile)
-      const token =
-        options.tokenFile === undefined ? undefined : (await readText('--token-file', options.tokenFile)).trim()
-      const authorization = token === undefined ? undefined : `Bearer ${token}`
-      return digestHttps({ folder, paths, maxBytes: options.maxBytes, ca, authorization }, deps)
+      const { maxBytes } = options
+      const files = await digestHttps({ folder, paths, maxBytes, ...(await accessOf(options)) }, deps)
+      return { source: modelSource, files }
+    },
+  }
+}
+
+async function planOci(source: string, options: ModelAddOptions): Promise<Plan> {
+  const { parseOci, readOci } = await import('./source/oci.ts')
+  const wanted = parseOci(source)
+  const sourceWith = (digest: string) =>
+    check(modelSourceSchema, { oci: { repository: wanted.repository, digest, ...secretOf(options) } }, 'source')
+  sourceWith(`sha256:${'0'.repeat(64)}`)
+  const last = wanted.repository.split('/').slice(1).at(-1) ?? ''
+  const version = wanted.reference.startsWith('sha256:') || wanted.reference === 'latest' ? '' : `/${wanted.reference}`
+  return {
+    name: nameFrom(`${last}${version}`),
+    read: async (deps) => {
+      const { digest, files } = await readOci(wanted, await accessOf(options), options, deps)
+      return { source: sourceWith(digest), files }
+    },
+  }
+}
+
+async function planHub(source: string, options: ModelAddOptions): Promise<Plan> {
+  const { parseHub, readHub } = await import('./source/hugging-face.ts')
+  const wanted = parseHub(source, options.endpoint ?? 'https://huggingface.co/')
+  const { endpoint, repository } = wanted
+  const sourceWith = (revision: string) =>
+    check(modelSourceSchema, { huggingFace: { endpoint, repository, revision, ...secretOf(options) } }, 'source')
+  sourceWith('0'.repeat(40))
+  const { entrypoint, maxBytes } = options
+  return {
+    name: nameFrom(repository.split('/').at(-1) ?? ''),
+    read: async (deps) => {
+      const access = await accessOf(options)
+      const { commit, files } = await readHub(wanted, { ...access, selection: options, entrypoint, maxBytes }, deps)
+      return { source: sourceWith(commit), files }
     },
   }
 }
@@ -95,17 +153,35 @@ function planFolder(source: string, options: ModelAddOptions): Plan {
       '--local-path: the folder below the local root of the fetch worker; --claim-name: the volume that holds the files.',
     )
   }
+  const modelSource: ModelSource =
+    localPath !== undefined ? { local: { path: localPath } } : { pvc: { claimName: claimName ?? '', path: claimPath } }
+  check(modelSourceSchema, modelSource, 'source')
   return {
     name: nameFrom(localPath ?? (claimPath === '' ? basename(resolve(source)) : claimPath)),
-    source:
-      localPath !== undefined
-        ? { local: { path: localPath } }
-        : { pvc: { claimName: claimName ?? '', path: claimPath } },
-    digest: async (deps) => {
+    read: async (deps) => {
       const { digestFolder } = await import('./source/folder.ts')
-      return digestFolder(source, options.file, options.maxBytes, deps)
+      return { source: modelSource, files: await digestFolder(source, options.file, options.maxBytes, deps) }
     },
   }
+}
+
+function secretOf({ credentialsSecret }: ModelAddOptions): { credentialsSecretName?: string } {
+  return credentialsSecret === undefined ? {} : { credentialsSecretName: credentialsSecret }
+}
+
+async function accessOf(options: ModelAddOptions): Promise<Access> {
+  const { caFile, tokenFile, username, passwordFile } = options
+  const ca = caFile === undefined ? undefined : await readText('--ca-file', caFile)
+  if ((username === undefined) !== (passwordFile === undefined)) {
+    throw usageError('--username and --password-file go together')
+  }
+  if (tokenFile !== undefined && username !== undefined) throw usageError('give either --token-file or --username')
+  const token = tokenFile === undefined ? undefined : (await readText('--token-file', tokenFile)).trim()
+  if (username === undefined || passwordFile === undefined) {
+    return { ca, authorization: token === undefined ? undefined : `Bearer ${token}` }
+  }
+  const password = (await readText('--password-file', passwordFile)).trim()
+  return { ca, authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
 }
 
 /** `triage/v3/` gives `triage-v3`: the last two parts of a path, as far as a name may hold them. */
@@ -146,7 +222,7 @@ function modelSpec(source: ModelSource, files: ModelFile[], options: ModelAddOpt
 }
 
 /** The same bounds as the API server's, said before anything is downloaded or printed. */
-function check<T>(schema: z.ZodType<T>, value: T, what: string): T {
+function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues

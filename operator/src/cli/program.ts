@@ -91,7 +91,10 @@ export function createProgram(deps: ProgramDeps): Command {
   model
     .command('add')
     .description('Reads the files of a model once and prints a Model with their digests and sizes, for kubectl apply')
-    .argument('<source>', 'https URL of one file, https URL of a folder (ends in "/", with --file), or a local folder')
+    .argument(
+      '<source>',
+      'https URL of one file, https URL of a folder (ends in "/", with --file), oci://REGISTRY/NAME:TAG, hf://ORG/NAME[@REVISION], or a local folder',
+    )
     .option('--name <name>', 'name of the Model; default: from the last parts of the source')
     .addOption(namespaceOption())
     .addOption(
@@ -109,9 +112,18 @@ export function createProgram(deps: ProgramDeps): Command {
       ]),
     )
     .addOption(new Option('--max-tokens <count>', 'longest text in tokens; default: 512').argParser(tokens))
+    .option(
+      '--include <glob...>',
+      'oci:// and hf://: files to take; default: all of an artifact, or what ONNX needs',
+      [],
+    )
+    .option('--exclude <glob...>', 'oci:// and hf://: files to leave out', [])
+    .option('--endpoint <url>', 'hf://: base URL of the hub; default: https://huggingface.co/')
     .addOption(new Option('--max-bytes <bytes>', 'most bytes to read in all').argParser(bytes).default(defaultMaxBytes))
     .option('--ca-file <path>', 'certificates (PEM) of a private authority, instead of the public ones')
     .option('--token-file <path>', 'file with a bearer token for the source')
+    .option('--username <name>', 'oci://: user of the registry, with --password-file')
+    .option('--password-file <path>', 'oci://: file with the password of the user')
     .option('--credentials-secret <name>', 'Secret that the fetch worker shall use, written into the Model')
     .option('--local-path <path>', 'for a local folder: where it lies below the local root of the fetch worker')
     .option('--claim-name <name>', 'for a local folder: PersistentVolumeClaim that holds the files')

@@ -30,6 +30,8 @@ export type InstallationOptions = {
   gpusPerNode?: number
   /** More `--set` values of the chart. */
   values?: Record<string, string>
+  /** YAML or JSON of objects that must be there before Hansa is installed, when its namespace is. */
+  objects?: string
   owner?: Partial<OwnerOptions>
   /** Gives what pods shall take for the API server, such as a fault proxy's URL. */
   podServerUrl?: (owner: Owner) => Promise<string>
@@ -65,6 +67,8 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       nodes.push(node)
     }
     log(`${name}: ${nodes.length} process nodes are ready`)
+    await ok(owner.kubectl(['apply', '-f', '-'], { input: localModels(systemNamespace) }))
+    if (options.objects !== undefined) await ok(owner.kubectl(['apply', '-f', '-'], { input: options.objects }))
     await install(owner, gatewayUrl, port, options.values ?? {}, log)
     return {
       owner,
@@ -89,7 +93,6 @@ async function install(
   values: Record<string, string>,
   log: (line: string) => void,
 ): Promise<void> {
-  await ok(owner.kubectl(['apply', '-f', '-'], { input: localModels(systemNamespace) }))
   log(`${owner.name}: helm install hansa charts/hansa -n ${systemNamespace}`)
   const set = {
     'gateway.externalUrl': gatewayUrl,

@@ -30,7 +30,7 @@ export interface ProcessNodeOptions {
   readonly dir?: string
   readonly log?: (line: string) => void
   /** Lets containers reach Services by name, see service-proxy. */
-  readonly serviceProxy?: { readonly hostsFile: string }
+  readonly serviceProxy?: { hostsFileFor(node: string): string }
   /** What containers take for the API server, such as a fault proxy; default: the owner's own URL. */
   readonly podServerUrl?: string
   /** Default 10, as a kubelet's. */
@@ -177,7 +177,7 @@ function capacityOf({ capacity = {} }: ProcessNodeOptions): Record<string, strin
   }
 }
 
-function baseEnvironment({ owner, podServerUrl, serviceProxy }: ProcessNodeOptions): Record<string, string> {
+function baseEnvironment({ owner, name, podServerUrl, serviceProxy }: ProcessNodeOptions): Record<string, string> {
   const server = new URL(podServerUrl ?? owner.serverUrl)
   const port = server.port || '443'
   return {
@@ -185,6 +185,6 @@ function baseEnvironment({ owner, podServerUrl, serviceProxy }: ProcessNodeOptio
     KUBERNETES_SERVICE_HOST: server.hostname,
     KUBERNETES_SERVICE_PORT: port,
     KUBERNETES_SERVICE_PORT_HTTPS: port,
-    ...(serviceProxy ? { HANSA_TEST_HOSTS_FILE: serviceProxy.hostsFile } : {}),
+    ...(serviceProxy ? { HANSA_TEST_HOSTS_FILE: serviceProxy.hostsFileFor(name) } : {}),
   }
 }

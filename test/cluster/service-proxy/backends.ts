@@ -16,6 +16,7 @@ export interface Service extends KubeObject {
     readonly selector?: Readonly<Record<string, string>>
     readonly ports?: readonly ServicePort[]
     readonly publishNotReadyAddresses?: boolean
+    readonly internalTrafficPolicy?: 'Cluster' | 'Local'
   }
 }
 

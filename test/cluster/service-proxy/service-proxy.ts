@@ -9,7 +9,7 @@ import { type ReflectorHandlers, runReflector } from '../process-node/reflector.
 import { removeFolderOnDeath } from '../tethered-process.ts'
 import { backendsOf, type Service, type ServicePort, targetAt } from './backends.ts'
 import type { Target } from './forwarder.ts'
-import { createHostsFile } from './hosts-file.ts'
+import { createHostsFile, type HostsFile } from './hosts-file.ts'
 import { createListeners } from './listeners.ts'
 
 export interface ServiceProxyOptions {
@@ -19,8 +19,12 @@ export interface ServiceProxyOptions {
 
 /** Stands for kube-proxy and the cluster's DNS where nodes are process nodes. */
 export interface ServiceProxy {
-  /** JSON: lists of addresses by `name.ns`, `name.ns.svc` and `name.ns.svc.cluster.local`. */
-  readonly hostsFile: string
+  /**
+   * JSON: lists of addresses by `name.ns`, `name.ns.svc` and `name.ns.svc.cluster.local`, as the pods of a node see them: a Service
+   * with `internalTrafficPolicy: Local` has an address of its own on each node, since callers cannot be told apart by theirs, and
+   * leads to that node's pods alone.
+   */
+  hostsFileFor(node: string): string
   /** The loopback address of a service; undefined while it has none. */
   addressOf(namespace: string, name: string): string | undefined
   stop(): Promise<void>
@@ -40,20 +44,29 @@ export async function startServiceProxy(options: ServiceProxyOptions): Promise<S
   const pods = new Map<string, Pod>()
   const services = new Map<string, Service>()
   const held = new Map<string, string>()
-  const hosts = createHostsFile(join(dir, 'hosts.json'))
+  const hostsOfNodes = new Map<string, HostsFile>()
   const listeners = createListeners(log)
   const end = new AbortController()
 
-  function targetsOf(uid: string, port: ServicePort): Target[] {
+  function targetsOf(uid: string, port: ServicePort, node?: string): Target[] {
     const service = services.get(uid)
     if (!service) return []
     if (isApiService(service)) return [{ host: '127.0.0.1', port: owner.apiserverPort }]
-    return backendsOf(service, pods.values()).flatMap((pod) => targetAt(pod, port) ?? [])
+    return backendsOf(service, pods.values())
+      .filter(({ spec }) => node === undefined || spec.nodeName === node)
+      .flatMap((pod) => targetAt(pod, port) ?? [])
+  }
+
+  function addressFor(key: string): string {
+    const address = held.get(key) ?? addresses.take()
+    held.set(key, address)
+    return address
   }
 
   async function sync(): Promise<void> {
     const wanted = new Map<string, { at: Target; targets: () => Target[] }>()
     const names = new Map<string, readonly string[]>()
+    const localNames = new Map([...hostsOfNodes.keys()].map((node) => [node, new Map<string, readonly string[]>()]))
     giveBack(held, services, addresses)
     for (const [uid, service] of services) {
       const { type, selector, clusterIP, ports = [] } = service.spec
@@ -66,10 +79,16 @@ export async function startServiceProxy(options: ServiceProxyOptions): Promise<S
         )
         continue
       }
-      const address = held.get(uid) ?? addresses.take()
-      held.set(uid, address)
+      const address = addressFor(uid)
       names.set(name, [address])
+      const local = service.spec.internalTrafficPolicy === 'Local' ? localNames : []
       for (const port of ports.filter(({ protocol = 'TCP' }) => protocol === 'TCP')) {
+        for (const [node, seen] of local) {
+          const host = addressFor(`${uid}@${node}`)
+          seen.set(name, [host])
+          const targets = () => targetsOf(uid, port, node)
+          wanted.set(`${uid}/${host}:${port.port}/${port.targetPort}`, { at: { host, port: port.port }, targets })
+        }
         const targets = () => targetsOf(uid, port)
         const open = (at: Target) => wanted.set(`${uid}/${at.host}:${at.port}/${port.targetPort}`, { at, targets })
         open({ host: address, port: port.port })
@@ -77,7 +96,7 @@ export async function startServiceProxy(options: ServiceProxyOptions): Promise<S
       }
     }
     await listeners.set(wanted)
-    await hosts.write(names)
+    for (const [node, file] of hostsOfNodes) await file.write(new Map([...names, ...(localNames.get(node) ?? [])]))
   }
 
   let syncing: Promise<void> | undefined
@@ -121,7 +140,14 @@ export async function startServiceProxy(options: ServiceProxyOptions): Promise<S
   await syncing
 
   return {
-    hostsFile: hosts.path,
+    hostsFileFor: (node) => {
+      const known = hostsOfNodes.get(node)
+      if (known !== undefined) return known.path
+      const file = createHostsFile(join(dir, `hosts-${node}.json`))
+      hostsOfNodes.set(node, file)
+      changed()
+      return file.path
+    },
     addressOf: (namespace, name) => {
       const service = [...services.values()].find(
         ({ metadata }) => metadata.namespace === namespace && metadata.name === name,
@@ -145,9 +171,10 @@ function isApiService({ metadata }: Service): boolean {
 }
 
 function giveBack(held: Map<string, string>, services: ReadonlyMap<string, Service>, addresses: AddressBlock): void {
-  for (const [uid, address] of held) {
+  for (const [key, address] of held) {
+    const [uid = ''] = key.split('@')
     if (services.has(uid)) continue
     addresses.release(address)
-    held.delete(uid)
+    held.delete(key)
   }
 }

@@ -4,7 +4,7 @@ import type { ModelFile } from '../../api/model.ts'
 import { messageOf } from '../../process/errors.ts'
 import { CliError, sourceError } from '../cli-error.ts'
 import { digestFile } from './digest.ts'
-import { discard, type OpenFile, openFile } from './open-file.ts'
+import { type OpenFile, openFile } from './open-file.ts'
 import type { ReadDeps } from './source-file.ts'
 
 const stallMilliseconds = 60_000
@@ -22,13 +22,18 @@ export type HttpsOptions = {
   readonly authorization: string | undefined
 }
 
-/** Downloads each file at `<folder><path>`, keeps nothing but digest and size. */
-export async function digestHttps(options: HttpsOptions, deps: ReadDeps): Promise<ModelFile[]> {
-  const dispatcher = new Agent({
-    connect: { timeout: 10_000, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+/** Connections to sources; `ca` in PEM instead of the public authorities. A silent one is given up after a minute. */
+export function sourceAgent(ca: string | undefined): Agent {
+  return new Agent({
+    connect: { timeout: 10_000, ...(ca === undefined ? {} : { ca }) },
     headersTimeout: stallMilliseconds,
     bodyTimeout: stallMilliseconds,
   })
+}
+
+/** Downloads each file at `<folder><path>`, keeps nothing but digest and size. */
+export async function digestHttps(options: HttpsOptions, deps: ReadDeps): Promise<ModelFile[]> {
+  const dispatcher = sourceAgent(options.ca)
   try {
     const files: ModelFile[] = []
     let left = options.maxBytes
@@ -58,7 +63,7 @@ async function digestOne(
     const first = await open()
     const { total } = first
     if (total !== undefined && total > maxBytes) {
-      discard(first.body)
+      await first.close()
       throw sourceError(`${url} has ${total} bytes, more than the ${maxBytes} that are left`, 'Raise --max-bytes.')
     }
     return await digestFile(path, continued(first, open, deps.signal), { maxBytes, total }, deps)
@@ -81,7 +86,7 @@ async function* continued(
     const before = offset
     try {
       body ??= await reopen()
-      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      for await (const chunk of body) {
         offset += chunk.length
         yield chunk
       }
@@ -98,12 +103,13 @@ async function* continued(
   async function reopen(): Promise<OpenFile['body']> {
     const next = await open({ offset, etag: etag ?? '' })
     if (next.offset === offset && next.total === total && next.etag === etag) return next.body
-    discard(next.body)
+    await next.close()
     throw sourceError('the file was changed while it was read', 'Run the command again.')
   }
 }
 
-function hintOf(error: unknown): string | undefined {
+/** What to do about a connection that could not be made. */
+export function hintOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (/CERT|ISSUER|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code)) {
     return 'For a private certificate authority, name its file with --ca-file.'
