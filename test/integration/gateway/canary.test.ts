@@ -1,6 +1,8 @@
+import { status } from '@grpc/grpc-js'
 import type { InferenceService } from '@hansa/operator/api/inference-service.ts'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventually, inferenceService, type Rig, startRig } from './gateway-under-test.ts'
+import { grpcUser } from './grpc-user.ts'
 import type { TestWorker } from './test-worker.ts'
 
 const path = '/apps/digits/v2/models/digits/infer'
@@ -164,6 +166,30 @@ test('the rollout over, a failure of the same revision is passed on', async () =
   rig.cluster.services = [service]
   rig.cluster.changed()
   await eventually(async () => expect(await rig.call(path, post)).toMatchObject({ status: 500 }))
+})
+
+test('over gRPC too, users do not notice a new revision that fails', async () => {
+  await rig.addGrpc(await rig.addWorker('digits', 'apps', echoes, 'r1'))
+  const bad = await rig.addGrpc(await rig.addWorker('digits', 'apps', echoes, 'r2'))
+  bad.infer = (_call, answer) => answer({ code: status.INTERNAL, details: 'broken' })
+  const user = grpcUser(rig)
+  try {
+    for (let i = 0; i < 30; i += 1) {
+      const rawInputContents = [Buffer.alloc(i % 3 === 0 ? 200_000 : 10)]
+      const answer = await user.unary('ModelInfer', { modelName: 'apps/digits', id: `${i}`, rawInputContents })
+      expect(answer).toMatchObject({ code: status.OK, message: { id: `${i}` } })
+    }
+    expect(bad.requests.length).toBeGreaterThan(2)
+    expect(await counts('r2')).toEqual({ requests: bad.requests.length, failures: bad.requests.length })
+    expect(await counts('r1')).toEqual({ requests: 30, failures: 0 })
+    const stream = await user.stream()
+    for (let i = 0; i < 5; i += 1) stream.send({ modelName: 'apps/digits', id: `${i}` })
+    stream.end()
+    expect(await stream.ended).toMatchObject({ code: status.OK })
+    expect(await counts('r1')).toEqual({ requests: 35, failures: 0 })
+  } finally {
+    user.close()
+  }
 })
 
 async function counts(revision: string): Promise<{ requests: number; failures: number } | undefined> {

@@ -16,7 +16,7 @@ import { ownAnswer } from './own-answers.ts'
 import { Reply } from './reply.ts'
 import { RequestMessages } from './request-messages.ts'
 import { StreamCall } from './stream-call.ts'
-import { UnaryCall } from './unary-call.ts'
+import { UnaryCall, type UnaryCallDeps } from './unary-call.ts'
 
 export type CallHandlerDeps = {
   authenticator: Authenticator
@@ -28,6 +28,7 @@ export type CallHandlerDeps = {
   capacity: Capacity
   onUpstreamError: CallDeps['onUpstreamError']
   onHeld: HoldCallDeps['onHeld']
+  onCanary: UnaryCallDeps['onCanary']
   onStreamMessage: (route: Route) => void
   onFinished: (finished: Finished) => void
   signal: AbortSignal
@@ -184,7 +185,7 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
           bytes: bytes - part.length + shown.length,
           deadline,
         },
-        { ...callDeps, onHeld: deps.onHeld },
+        { ...callDeps, onHeld: deps.onHeld, onCanary: deps.onCanary },
       )
       unary = begun
       call.onStop = () => {

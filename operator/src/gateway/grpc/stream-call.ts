@@ -186,7 +186,8 @@ export class StreamCall {
   }
 
   #open(tried: readonly Worker[]): Upstream | undefined {
-    const worker = this.#route.pick(tried)
+    // Requests of a stream are not kept, so that nothing could make good what a revision that is being tried fails.
+    const worker = this.#route.pickStable(tried) ?? this.#route.pick(tried)
     if (worker === undefined) return undefined
     this.#call.attempts += 1
     this.#call.worker = worker.endpoint.pod

@@ -13,6 +13,12 @@ import type { WorkerStream } from './worker-sessions.ts'
 const maxRetries = 2
 const keptBytes = 65_536
 
+export type UnaryCallDeps = CallDeps &
+  HoldCallDeps & {
+    /** A revision that is being tried failed a request; the old one is asked in its place. */
+    onCanary: (route: Route, what: 'failed') => void
+  }
+
 /**
  * A call with one message, from the moment it was let in: to a worker, perhaps another one, and back. A message of up to 64 KiB
  * is kept until the answer begins; a larger one flows through, and can go to another worker only while none has it.
@@ -20,7 +26,8 @@ const keptBytes = 65_536
 export class UnaryCall {
   readonly #call: Call
   readonly #route: Route
-  readonly #deps: CallDeps
+  readonly #deps: UnaryCallDeps
+  #stableOnly = false
   readonly #messages: RequestMessages
   readonly #deadline: number
   readonly #first: Buffer
@@ -44,7 +51,7 @@ export class UnaryCall {
       deadline: number
       principal: Principal
     },
-    deps: CallDeps & HoldCallDeps,
+    deps: UnaryCallDeps,
   ) {
     this.#call = input.call
     this.#route = input.route
@@ -102,7 +109,7 @@ export class UnaryCall {
       this.#wait()
       return
     }
-    const worker = this.#route.pick(this.#tried)
+    const worker = this.#pick()
     if (worker === undefined) {
       if (this.#hold.mayWait(true)) {
         this.#wait()
@@ -119,7 +126,7 @@ export class UnaryCall {
     this.#call.worker = worker.endpoint.pod
     const upstream = worker.grpc.open(workerHeaders(this.#call, this.#deadline - this.#deps.now()))
     if (upstream === undefined) {
-      this.#failed('unreachable', false)
+      if (!this.#passOver(worker, 'unreachable')) this.#failed('unreachable', false)
       return
     }
     const at = { worker, upstream, beganAt: this.#deps.now() }
@@ -157,6 +164,33 @@ export class UnaryCall {
     else this.#flow(at)
   }
 
+  /** A message that cannot be sent twice goes to the old revision, and so does whatever the new one has failed. */
+  #pick(): Worker | undefined {
+    if (this.#route.spec.canary === undefined) return this.#route.pick(this.#tried)
+    const stable = this.#stableOnly || !this.#isKept ? this.#route.pickStable(this.#tried) : undefined
+    return stable ?? this.#route.pick(this.#tried)
+  }
+
+  /** Gives what a revision that is being tried has failed to the old one: an inference changes nothing. */
+  #passOver(worker: Worker, result: AttemptResult): boolean {
+    if (!this.#isCanary(worker) || !this.#isKept || this.#call.reply.hasBegun) return false
+    if (this.#route.pickStable(this.#tried) === undefined) return false
+    this.#stableOnly = true
+    this.#deps.onCanary(this.#route, 'failed')
+    this.#deps.onUpstreamError(this.#route, result, true)
+    this.#tryWorker()
+    return true
+  }
+
+  #isCanary(worker: Worker): boolean {
+    return worker.endpoint.revision === this.#route.spec.canary
+  }
+
+  /** A canary that fails is judged by the rollout, which needs to see more than what an ejected worker gets. */
+  #record(worker: Worker, result: AttemptResult): void {
+    if (!this.#isCanary(worker) || (result !== 'serverError' && result !== 'broken')) worker.record(result)
+  }
+
   // Only once there is a connection, so that a message goes to another worker when none comes about.
   #flow(at: { upstream: WorkerStream }): void {
     if (this.#at !== at || this.#call.isDone) return
@@ -167,18 +201,19 @@ export class UnaryCall {
 
   #answered(at: { worker: Worker; beganAt: number }, status: WorkerStatus, messages: number): void {
     const result = resultOfCode(status.code)
-    at.worker.record(result)
+    this.#record(at.worker, result)
     // With a hint when to come again it is a full queue, without one a message that is too large everywhere.
     const isFull = status.code === grpcCode.RESOURCE_EXHAUSTED && status.retryPushbackMs !== undefined
     if (isFull) at.worker.recordFull()
     const refused = isFull || status.code === grpcCode.UNAVAILABLE
     if (!refused) this.#count(at, result)
+    if ((refused || result === 'serverError') && this.#passOver(at.worker, result)) return
     if (refused && !this.#call.reply.hasBegun && (this.#retry() || this.#waitAgain(false))) {
       this.#deps.onUpstreamError(this.#route, result, true)
       return
     }
     if (status.code === grpcCode.OK && messages !== 1) {
-      this.#invalidAnswer(at)
+      this.#invalidAnswer(at, true)
       return
     }
     this.#call.end(
@@ -188,9 +223,11 @@ export class UnaryCall {
     )
   }
 
-  #invalidAnswer(at: { worker: Worker; beganAt: number }): void {
-    at.worker.record('serverError')
-    this.#count(at, 'serverError')
+  #invalidAnswer(at: { worker: Worker; beganAt: number }, isCounted = false): void {
+    this.#record(at.worker, 'serverError')
+    if (!isCounted) this.#count(at, 'serverError')
+    else if (this.#call.head.method.name === 'ModelInfer') at.worker.counts.spoiled()
+    if (this.#passOver(at.worker, 'serverError')) return
     this.#call.refuse(
       { status: 502, error: 'the worker sent an answer that cannot be passed on' },
       'WorkerAnswerInvalid',
@@ -200,8 +237,9 @@ export class UnaryCall {
   #broke(at: { worker: Worker; upstream: WorkerStream; beganAt: number }): void {
     const started = at.upstream.hasStarted()
     const result = started ? 'broken' : 'unreachable'
-    at.worker.record(result)
+    this.#record(at.worker, result)
     this.#count(at, result)
+    if (this.#passOver(at.worker, result)) return
     this.#failed(result, started)
   }
 
