@@ -34,6 +34,8 @@ export type GrpcClient = {
 export type CallOptions = {
   readonly metadata: Readonly<Record<string, string>>
   readonly deadlineMs: number | undefined
+  /** A stream that the client does not end by itself. */
+  readonly keepOpen?: boolean
 }
 
 export function grpcClient(address: string, credentials: ChannelCredentials, options: object = {}): GrpcClient {
@@ -74,7 +76,7 @@ export function grpcClient(address: string, credentials: ChannelCredentials, opt
             initial = given
           })
       }),
-    stream: (requests, { metadata, deadlineMs }) =>
+    stream: (requests, { metadata, deadlineMs, keepOpen }) =>
       new Promise((done) => {
         const { path, requestSerialize, responseDeserialize } = method('ModelStreamInfer')
         const answers: unknown[] = []
@@ -89,7 +91,7 @@ export function grpcClient(address: string, credentials: ChannelCredentials, opt
         call.on('error', () => undefined) // 'status' tells the same.
         call.on('status', ({ code, details }: { code: number; details: string }) => done({ code, details, answers }))
         for (const request of requests) call.write(request)
-        call.end()
+        if (keepOpen !== true) call.end()
       }),
     close: () => client.close(),
   }
