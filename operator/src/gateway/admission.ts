@@ -28,6 +28,12 @@ export const forbidden: Refusal = {
 }
 export const busy: Refusal = { status: 429, error: 'too many requests at once', headers: { 'retry-after': '1' } }
 
+export const queuesFull: Refusal = {
+  status: 429,
+  error: 'the queues of all workers are full; try again later',
+  headers: { 'retry-after': '1' },
+}
+
 /** Places for requests under way, all services and both protocols together. */
 export class Capacity {
   #taken = 0
@@ -60,6 +66,7 @@ export function admit(route: Route, principal: Principal, capacity: Capacity, no
   const { namespace, service, inFlight } = route.spec
   const key = keyFor(principal, namespace, service)
   const full: Admission = { key, refusal: busy, failure: 'TooManyInFlight' }
+  if (route.isSaturated()) return { key, refusal: queuesFull, failure: 'QueuesFull' }
   if (route.inFlight >= inFlight || !capacity.take()) return full
   const limited = key?.usage.enter(now)
   if (limited !== undefined) {

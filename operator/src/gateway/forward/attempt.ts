@@ -84,7 +84,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#record(result)
     if (!refused) this.#count(result)
     if (this.#discarding || this.#exchange.isDone) return
-    if (status === 429) this.worker.recordFull()
+    if (status === 429) this.worker.recordFull(this.worker.outstanding - 1)
     // The short answer of a refusal or failure is read to the end to keep the connection.
     if ((refused || result === 'serverError') && this.#exchange.passOver(this, result)) {
       this.#discarding = true

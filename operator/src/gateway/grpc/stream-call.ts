@@ -1,5 +1,5 @@
 import { constants } from 'node:http2'
-import { admit, busy, type Capacity } from '../admission.ts'
+import { admit, busy, type Capacity, queuesFull } from '../admission.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Refusal } from '../http/refuse.ts'
 import type { Route } from '../route/route.ts'
@@ -125,7 +125,7 @@ export class StreamCall {
     if (!this.#isIn) {
       const admission = admit(this.#route, this.#principal, this.#deps.capacity, this.#deps.now())
       this.#call.key = admission.key
-      if (admission.refusal === busy) {
+      if (admission.refusal === busy || admission.refusal === queuesFull) {
         this.#poll = setTimeout(() => this.#begin(), pollMs)
         this.#watch()
         return

@@ -204,7 +204,7 @@ export class UnaryCall {
     this.#record(at.worker, result)
     // With a hint when to come again it is a full queue, without one a message that is too large everywhere.
     const isFull = status.code === grpcCode.RESOURCE_EXHAUSTED && status.retryPushbackMs !== undefined
-    if (isFull) at.worker.recordFull()
+    if (isFull) at.worker.recordFull(at.worker.outstanding)
     const refused = isFull || status.code === grpcCode.UNAVAILABLE
     if (!refused) this.#count(at, result)
     if ((refused || result === 'serverError') && this.#passOver(at.worker, result)) return

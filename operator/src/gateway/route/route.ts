@@ -69,6 +69,12 @@ export class Route implements HeldService {
     this.hold.changed()
   }
 
+  /** Whether every worker would refuse one more request; such a one is refused here, without asking them in turn. */
+  isSaturated(): boolean {
+    const healthy = this.#list.filter((worker) => !worker.isEjected())
+    return healthy.length > 0 && !this.mustWait() && healthy.every((worker) => worker.isSaturated())
+  }
+
   /** Whether a request without a worker may wait for one. */
   get mayHold(): boolean {
     return this.spec.mayWake && this.spec.holdSeconds > 0 && !this.spec.suspended

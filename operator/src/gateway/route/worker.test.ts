@@ -87,3 +87,22 @@ test('the retry budget allows a fifth of the requests beyond its reserve', () =>
   now += 3000
   expect(retries()).toBe(3)
 })
+
+test('a worker that was full takes one more as soon as one of its requests has left, and is asked again after a moment', () => {
+  let time = 0
+  const busy = worker('a', { now: () => time })
+  busy.outstanding = 12
+  busy.recordFull(11)
+  expect(busy.isSaturated()).toBe(true)
+  busy.recordFull(10)
+  busy.outstanding = 10
+  expect(busy.isSaturated()).toBe(true)
+  busy.outstanding = 9
+  expect(busy.isSaturated()).toBe(false)
+  busy.outstanding = 12
+  time = 200
+  expect(busy.isSaturated()).toBe(false)
+  busy.recordFull(0)
+  busy.outstanding = 0
+  expect(busy.isSaturated()).toBe(false)
+})

@@ -31,6 +31,7 @@ export class Worker {
   outstanding = 0
   ejectedUntil = 0
   #fullUntil = 0
+  #fullAt = 0
   #pool: Pool | undefined
   #sessions: WorkerSessions | undefined
   #failures = 0
@@ -62,8 +63,15 @@ export class Worker {
     return this.#fullUntil > this.#deps.now()
   }
 
-  /** It answered 429: waiting requests had better wait a little longer. */
-  recordFull(): void {
+  /** It would refuse one more request now: its queue was full a moment ago, and no request of ours has left it since. */
+  isSaturated(): boolean {
+    return this.isFull() && this.outstanding >= this.#fullAt
+  }
+
+  /** It answered 429 to one request while it had `others` of ours: waiting requests had better wait a little longer. */
+  recordFull(others: number): void {
+    // The least of a burst of refusals; never none, since the last answer under way must make room for a next request.
+    this.#fullAt = Math.max(1, this.isFull() ? Math.min(this.#fullAt, others) : others)
     this.#fullUntil = this.#deps.now() + fullMs * (0.75 + 0.5 * this.#deps.random())
   }
 
