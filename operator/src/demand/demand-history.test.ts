@@ -87,6 +87,8 @@ test('quiet begins with the last request that was seen', () => {
   history.report('a', report('1', 2, service(1, 0.7)), 2)
   for (let at = 3; at <= 9; at++) history.report('a', report('1', at, service(1, 0.7)), at)
   expect(history.quietSeconds(key, 9)).toBe(7)
+  // Nobody knows what the four seconds since the last report held.
+  expect(history.quietSeconds(key, 13)).toBe(7)
   expect([...history.busy()]).toEqual([])
 })
 

@@ -133,7 +133,12 @@ export function createDemandHistory(startedAt: number): DemandHistory {
       }
       return sum
     },
-    quietSeconds: (key, at) => at - (activeAt.get(key) ?? Number.NEGATIVE_INFINITY),
+    quietSeconds(key, at) {
+      // What came since the oldest of the reports nobody knows yet.
+      let heardAt = at
+      for (const { reportedAt } of live.values()) heardAt = Math.min(heardAt, reportedAt)
+      return Math.max(0, heardAt - (activeAt.get(key) ?? Number.NEGATIVE_INFINITY))
+    },
     busy() {
       const keys = new Set<string>()
       for (const { latest } of live.values()) {
