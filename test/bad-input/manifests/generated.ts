@@ -4,7 +4,16 @@ import type { StructuralSchema } from '@hansa/operator/api/generate/structural.t
 import type { BadInputCase, Refusal } from '../case.ts'
 import { apiPath, attempt, type ManifestContext } from './cluster.ts'
 import { type Path, pathText, spoil, valueAt } from './spoil.ts'
-import { externalService, httpsModel, localModel, type Manifest, pvcModel, service } from './valid.ts'
+import {
+  externalService,
+  httpsModel,
+  hubModel,
+  localModel,
+  type Manifest,
+  ociModel,
+  pvcModel,
+  service,
+} from './valid.ts'
 
 /** One way to spoil a field, and what the API server says of it. */
 type Spoiled = { readonly how: string; readonly value: unknown; readonly expected: Refusal }
@@ -21,7 +30,7 @@ export type SpoiledManifest = {
 /** For every field of every kind: wrong type, out of bounds, unknown value, missing, and one unknown field an object. */
 export function spoiledManifests(): SpoiledManifest[] {
   const found = new Map<string, SpoiledManifest>()
-  for (const base of [service, externalService, httpsModel, pvcModel, localModel]) {
+  for (const base of [service, externalService, httpsModel, pvcModel, localModel, ociModel, hubModel]) {
     const valid = base('generated')
     const definition = kinds.find((each) => each.kind === valid.kind)
     if (definition === undefined) throw new Error(`no kind ${String(valid.kind)}`)

@@ -43,7 +43,7 @@ export function externalService(name: string): Manifest {
 
 const files = () => [{ path: 'model.onnx', sha256: digest, sizeBytes: 100 }]
 
-/** A valid Model with every field, and each of the three sources. */
+/** A valid Model with every field; those below have the other sources. */
 export function httpsModel(name: string): Manifest {
   return manifest('Model', name, {
     format: 'ONNX',
@@ -52,6 +52,35 @@ export function httpsModel(name: string): Manifest {
     entrypoint: 'model.onnx',
     licence: 'Apache-2.0',
     lineage: { baseModelName: 'base', description: 'Fine-tuned.' },
+  })
+}
+
+export function ociModel(name: string): Manifest {
+  return manifest('Model', name, {
+    format: 'ONNX',
+    source: {
+      oci: {
+        repository: 'registry.example:5000/models/triage',
+        digest: `sha256:${digest}`,
+        credentialsSecretName: 'registry',
+      },
+    },
+    files: files(),
+  })
+}
+
+export function hubModel(name: string): Manifest {
+  return manifest('Model', name, {
+    format: 'ONNX',
+    source: {
+      huggingFace: {
+        endpoint: 'https://hub.example/',
+        repository: 'radiology/triage',
+        revision: 'c'.repeat(40),
+        credentialsSecretName: 'hub',
+      },
+    },
+    files: files(),
   })
 }
 
