@@ -12,7 +12,7 @@ export const promise = {
 
 type Options = { requests: number; requestsPerSecond: number }
 const full: Options = { requests: 100_000, requestsPerSecond: 250 }
-const smoke: Options = { requests: 5_000, requestsPerSecond: 60 }
+const smoke: Options = { requests: 5_000, requestsPerSecond: 100 }
 const rollBackAim = 10
 const name = 'safe'
 
@@ -57,7 +57,7 @@ export async function run(
       report(`before any rollout: ${words(quiet)}`)
       let sent = quiet.sent
       const serves: { model: ModelName } = { model: 'good' }
-      for (let round = 0; round === 0 || sent < options.requests; round += 1) {
+      for (let round = 0; round < scenes.length || sent < options.requests; round += 1) {
         const scene = scenes[round % scenes.length]
         if (scene === undefined) break
         // Good ones take turns, so that each is new.
@@ -77,7 +77,6 @@ export async function run(
           report(`${scene.title}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
           break
         }
-        if (round + 1 >= scenes.length && options.requests < full.requests) break
       }
       await pause(1_000)
     } finally {

@@ -4,6 +4,7 @@ import {
   suspended,
   withExternalReplicas,
   withReplicas,
+  withSpec,
   withStatus,
 } from '../../../test/builders/inference-service.ts'
 import type { InferenceService } from '../api/inference-service.ts'
@@ -170,4 +171,78 @@ test("the scaler's count goes before the spec's, but not before a suspension", (
   })
   suspended(service)
   expect(plan({ service, latest: next, deployments, wanted: 5 }).wantedReplicas).toBe(0)
+})
+
+const canary = withSpec({
+  rollout: {
+    strategy: 'Canary',
+    paused: false,
+    steps: [{ percent: 50, seconds: 60 }],
+    analysis: { windowSeconds: 30, minRequests: 20, maxErrorPermille: 10, maxLatencyPermille: 2000 },
+  },
+})
+const trying = (revision: string) => ({
+  revision,
+  state: 'Progressing' as const,
+  step: 0,
+  stepStartedTime: '1970-01-01T00:00:00Z',
+})
+const half = [
+  { revision: 'aaaaaaaa', percent: 50 },
+  { revision: 'bbbbbbbb', percent: 50 },
+]
+
+test('a newer revision takes the place of the one that is being tried, and the old one stays the old one', () => {
+  const service = inferenceService(
+    'chat',
+    withReplicas(2),
+    canary,
+    withStatus({ traffic: half, rollout: trying('bbbbbbbb') }),
+  )
+  const deployments = [deployment('aaaaaaaa', 2), deployment('bbbbbbbb', 1)]
+  const newer = { revision: 'cccccccc', template }
+  const first = plan({ service, latest: newer, deployments })
+  expect(first).toMatchObject({
+    latest: { revision: 'cccccccc', replicas: 1 },
+    traffic: [{ revision: 'aaaaaaaa', percent: 100 }],
+    rollout: { revision: 'cccccccc' },
+    remove: [],
+  })
+  withStatus({ traffic: first.traffic, ...(first.rollout !== undefined && { rollout: first.rollout }) })(service)
+  const second = plan({ service, latest: newer, deployments: [...deployments, deployment('cccccccc', 0)] })
+  expect(second.remove.map(({ metadata }) => metadata.name)).toEqual(['chat-bbbbbbbb'])
+})
+
+test('back to the old revision the canary ends at once', () => {
+  const service = inferenceService(
+    'chat',
+    withReplicas(2),
+    canary,
+    withStatus({ traffic: half, rollout: trying('bbbbbbbb') }),
+  )
+  const deployments = [deployment('aaaaaaaa', 1), deployment('bbbbbbbb', 1)]
+  const decided = plan({ service, latest: { revision: 'aaaaaaaa', template }, deployments })
+  expect(decided).toMatchObject({ traffic: [{ revision: 'aaaaaaaa', percent: 100 }], rollout: undefined })
+  expect(decided.rolledOut?.reason).toBe('Promoted')
+})
+
+test('a canary of a revision that never came up to compare with is none', () => {
+  const service = inferenceService(
+    'chat',
+    withReplicas(2),
+    canary,
+    withStatus({ traffic: [{ revision: 'aaaaaaaa', percent: 100 }] }),
+  )
+  const decided = plan({ service, latest: next, deployments: [deployment('aaaaaaaa', 0)] })
+  expect(decided).toMatchObject({ latest: { replicas: 2 }, traffic: [{ revision: 'bbbbbbbb', percent: 100 }] })
+})
+
+test('what was rolled back stays away while the model cannot be judged and at zero workers', () => {
+  const rolledBack = { ...trying('bbbbbbbb'), state: 'RolledBack' as const, message: 'TooSlow: 3' }
+  const told = [{ revision: 'aaaaaaaa', percent: 100 }]
+  const service = inferenceService('chat', withReplicas(0), canary, withStatus({ traffic: told, rollout: rolledBack }))
+  for (const latest of [next, undefined]) {
+    const decided = plan({ service, latest, deployments: [cameUp(deployment('aaaaaaaa', 0))] })
+    expect(decided).toMatchObject({ latest: undefined, remove: [], traffic: told, rollout: rolledBack })
+  }
 })

@@ -129,3 +129,31 @@ test('every status of a reason comes from the catalogue', () => {
     if (type !== 'Ready') expect(catalogue[type]?.[reason]?.status).toBe(value)
   }
 })
+
+test('RolledOut says where a canary stands and leaves Ready alone', () => {
+  const service = inferenceService('chat', withReplicas(2), reader)
+  const rollout = { revision: 'bbbbbbbb', state: 'RolledBack' as const, step: 0, stepStartedTime: now.toISOString() }
+  const old = deployment('aaaaaaaa', 2)
+  const result = summarise(
+    {
+      service,
+      model: verified,
+      latestRevision: 'bbbbbbbb',
+      plan: {
+        latest: undefined,
+        scale: [{ deployment: old, replicas: 2 }],
+        remove: [],
+        traffic: [{ revision: 'aaaaaaaa', percent: 100 }],
+        wantedReplicas: 2,
+        rollout,
+        rolledOut: { reason: 'TooSlow', message: 'revision bbbbbbbb was rolled back' },
+      },
+      deployments: [old],
+      trouble: undefined,
+      gatewayUrl: 'https://gw.example',
+    },
+    now,
+  )
+  expect(conditions(result)).toMatchObject({ RolledOut: 'False TooSlow', Ready: 'True Ready' })
+  expect(result).toMatchObject({ revision: 'aaaaaaaa', latestRevision: 'bbbbbbbb', rollout })
+})
