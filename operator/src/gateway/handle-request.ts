@@ -41,6 +41,9 @@ export type HandlerDeps = {
   mirror: ExchangeDeps['mirror']
   trialBytes: ExchangeDeps['trialBytes']
   onFinished: (finished: Finished) => void
+  /** Whether a trace that begins here is recorded. */
+  sampleNew?: () => boolean
+  traceAttempt?: ExchangeDeps['traceAttempt']
   signal: AbortSignal
 }
 
@@ -68,6 +71,7 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
     mirror: deps.mirror,
     trialBytes: deps.trialBytes,
     onDone: () => {},
+    ...(deps.traceAttempt !== undefined && { traceAttempt: deps.traceAttempt }),
   }
 
   function refuseIncoming(incoming: Incoming, refusal: Refusal, failure: string): void {
@@ -179,7 +183,7 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
       return
     }
     const { target } = parsed
-    const trace = continueTrace(head.traceparent, head.tracestate, randomHex)
+    const trace = continueTrace(head.traceparent, head.tracestate, randomHex, deps.sampleNew)
     incoming.target = target
     incoming.trace = trace
     const token = bearerToken(head.authorization)

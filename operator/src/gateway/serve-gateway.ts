@@ -8,6 +8,7 @@ import { type Clock, sleep, systemClock } from '../kube/clock.ts'
 import { HansaError, messageOf } from '../process/errors.ts'
 import type { Logger } from '../process/log.ts'
 import { startProbes } from '../process/probes.ts'
+import type { Tracing } from '../process/tracing.ts'
 import { createAccessLog } from './access-log.ts'
 import { Capacity } from './admission.ts'
 import { KeyTable } from './auth/access-key.ts'
@@ -31,6 +32,7 @@ import { followRoutes, type RouteSource } from './route/follow-routes.ts'
 import { RouteTable } from './route/route-table.ts'
 import { SavedRoutes } from './route/saved-routes.ts'
 import type { ServingSettings } from './settings.ts'
+import { createRequestTracer } from './trace-requests.ts'
 
 // Small bodies of requests that wait for a service to wake; large ones stay on their sockets.
 const heldBytes = 64 * 1024 * 1024
@@ -49,6 +51,8 @@ export type GatewayDeps = {
   registry: Registry
   clock?: Clock
   random?: () => number
+  /** Where spans go; without it nothing is traced. */
+  tracing?: Tracing | undefined
 }
 
 export type Gateway = {
@@ -137,11 +141,23 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     if (issuers[0]?.current() === undefined) return "the keys of the cluster's token issuer are not known yet"
     return undefined
   }
+  const randomHex = createRandomHex()
+  const tracer =
+    deps.tracing === undefined
+      ? undefined
+      : createRequestTracer({
+          tracing: deps.tracing,
+          sample: settings.traceSample ?? 0,
+          random,
+          randomHex,
+          wallClock: () => clock.now(),
+        })
   const handling = {
     authenticator: new Authenticator({ issuers, clock, keys }),
     routes,
     now,
-    randomHex: createRandomHex(),
+    randomHex,
+    ...(tracer !== undefined && { sampleNew: tracer.sampleNew, traceAttempt: tracer.attempt }),
     capacity,
     onUpstreamError: metrics.upstreamError,
     onHeld: metrics.held,
@@ -152,6 +168,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
       const durationMs = now() - finished.startedAt
       metrics.finished(finished, durationMs / 1000)
       accessLog(finished, durationMs)
+      tracer?.finished(finished, durationMs)
     },
     signal,
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseEnv } from '../process/env.ts'
 import { HansaError } from '../process/errors.ts'
+import { otlpEndpoint, traceSample } from '../process/tracing.ts'
 
 const number = (least: number, most: number, otherwise: number) =>
   z.coerce.number().min(least).max(most).default(otherwise)
@@ -28,6 +29,7 @@ const issuersSchema = z
 
 const environment = z.object({
   POD_IP: z.ipv4().or(z.ipv6()).meta({ description: 'address to listen on' }),
+  POD_NAME: z.string().default('hansa-gateway').meta({ description: 'name of the pod' }),
   POD_NAMESPACE: z.string().min(1).meta({ description: 'namespace of the gateway' }),
   KUBERNETES_SERVICE_HOST: z.string().min(1).meta({ description: 'address of the API server' }),
   KUBERNETES_SERVICE_PORT: z.string().min(1).meta({ description: 'port of the API server' }),
@@ -89,12 +91,17 @@ const environment = z.object({
   HANSA_HEADER_SECONDS: whole(1, 300, 10).meta({ description: 'time for the head of a request to arrive' }),
   HANSA_IDLE_SECONDS: whole(1, 3600, 65).meta({ description: 'time that a connection may wait for its next request' }),
   HANSA_LAME_DUCK_SECONDS: number(0, 300, 5).meta({ description: 'time between unready and closing the listener' }),
+  HANSA_OTLP_ENDPOINT: otlpEndpoint.optional().meta({ description: 'receiver of traces by OTLP/HTTP' }),
+  HANSA_TRACE_SAMPLE: traceSample.meta({ description: 'share of new traces that are recorded, 0 to 1' }),
   HANSA_DRAIN_SECONDS: number(0, 3600, 30).meta({ description: 'time for requests under way at shutdown' }),
 })
 
 export type GatewaySettings = ReturnType<typeof gatewaySettings>
 /** What serving itself needs, once identity and API client exist. */
-export type ServingSettings = Omit<GatewaySettings, 'caUrl' | 'ca' | 'caTokenFile' | 'apiServer' | 'dnsNames'>
+export type ServingSettings = Omit<
+  GatewaySettings,
+  'caUrl' | 'ca' | 'caTokenFile' | 'apiServer' | 'dnsNames' | 'otlpEndpoint' | 'instance' | 'namespace' | 'traceSample'
+> & { traceSample?: number }
 
 /** Reads the gateway's settings from environment variables. Throws SettingsInvalid naming every wrong one. */
 export function gatewaySettings(env: Record<string, string | undefined>) {
@@ -140,6 +147,10 @@ export function gatewaySettings(env: Record<string, string | undefined>) {
     idleSeconds: parsed.HANSA_IDLE_SECONDS,
     lameDuckSeconds: parsed.HANSA_LAME_DUCK_SECONDS,
     drainSeconds: parsed.HANSA_DRAIN_SECONDS,
+    traceSample: parsed.HANSA_TRACE_SAMPLE,
+    otlpEndpoint: parsed.HANSA_OTLP_ENDPOINT,
+    instance: parsed.POD_NAME,
+    namespace: parsed.POD_NAMESPACE,
   }
 }
 

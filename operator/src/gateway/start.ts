@@ -4,6 +4,7 @@ import { startIdentity } from '../identity/agent.ts'
 import { createClient } from '../kube/client.ts'
 import { clusterFromPod } from '../kube/in-cluster.ts'
 import type { Logger } from '../process/log.ts'
+import { startTracing } from '../process/tracing.ts'
 import { createAccessLogger } from './access-log.ts'
 import { serveGateway } from './serve-gateway.ts'
 import type { GatewaySettings } from './settings.ts'
@@ -33,11 +34,18 @@ export async function startGateway(
     dnsNames: settings.dnsNames,
   })
   const client = createClient({ cluster: await clusterFromPod(settings.apiServer), userAgent: 'hansa-gateway' })
-  const gateway = await serveGateway(settings, { identity, client, log, accessLog: createAccessLogger(log), registry })
+  const { otlpEndpoint: endpoint, instance, namespace } = settings
+  const tracing =
+    endpoint === undefined
+      ? undefined
+      : await startTracing({ endpoint, service: 'hansa-gateway', instance, namespace }, { log, registry })
+  const accessLog = createAccessLogger(log)
+  const gateway = await serveGateway(settings, { identity, client, log, accessLog, registry, tracing })
   return {
     url: gateway.url,
     close: async () => {
       await gateway.close()
+      await tracing?.close()
       stopping.abort()
       await Promise.all([identity.close(), client.close()])
     },

@@ -3,7 +3,9 @@ import { apiVersion, type OwnerReference } from '../api/resource.ts'
 import type { Deployment, NetworkPolicy, ServiceAccount } from '../kube/builtin.ts'
 import type { Applied } from '../kube/client-types.ts'
 import type { PodTemplate } from '../kube/pod-types.ts'
+import { receiverInCluster } from '../process/tracing/otlp-endpoint.ts'
 import { deploymentName, revisionLabels, serviceLabel, serviceLabels, workerServiceAccount } from './names.ts'
+import type { WorkerSettings } from './settings.ts'
 
 /** Makes the service the controller of a child, so that Kubernetes removes the child with it. */
 export function ownedBy(service: InferenceService): OwnerReference {
@@ -26,11 +28,21 @@ export function workerAccount(service: InferenceService): Applied<ServiceAccount
   }
 }
 
-/** Workers take requests from gateways only, and reach nothing but fetch, a node's cache, the certificate authority and DNS. */
-export function workerNetworkPolicy(service: InferenceService, systemNamespace: string): Applied<NetworkPolicy> {
+/**
+ * Workers take requests from gateways only, and reach nothing but fetch, a node's cache, the certificate authority, DNS and, where it
+ * is a Service of this cluster, the receiver of traces.
+ */
+export function workerNetworkPolicy(
+  service: InferenceService,
+  { systemNamespace, otlpEndpoint }: Pick<WorkerSettings, 'systemNamespace' | 'otlpEndpoint'>,
+): Applied<NetworkPolicy> {
+  const receiver = otlpEndpoint === undefined ? undefined : receiverInCluster(otlpEndpoint)
   const system = (component: string) => ({
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': systemNamespace } },
     podSelector: { matchLabels: { 'app.kubernetes.io/name': 'hansa', 'app.kubernetes.io/component': component } },
+  })
+  const namespaced = (name: string) => ({
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } },
   })
   const tcp = (port: number) => ({ protocol: 'TCP' as const, port })
   return {
@@ -50,6 +62,7 @@ export function workerNetworkPolicy(service: InferenceService, systemNamespace: 
         { to: [system('fetch'), system('cache')], ports: [tcp(8444)] },
         { to: [system('operator')], ports: [tcp(9443)] },
         { ports: [{ protocol: 'UDP', port: 53 }, tcp(53)] },
+        ...(receiver === undefined ? [] : [{ to: [namespaced(receiver.namespace)], ports: [tcp(receiver.port)] }]),
       ],
     },
   }

@@ -122,7 +122,7 @@ async function applyChildren(
   const { applier, settings } = deps
   const child = { namespace: service.metadata.namespace ?? '', name: workerServiceAccount(service.metadata.name) }
   await applier.apply(serviceAccounts, workerAccount(service), deps.accounts.get(child), { signal })
-  const policy = workerNetworkPolicy(service, settings.systemNamespace)
+  const policy = workerNetworkPolicy(service, settings)
   await applier.apply(networkPolicies, policy, deps.policies.get(child), { signal })
   if (decided.latest === undefined) return
   const { revision, template, replicas } = decided.latest

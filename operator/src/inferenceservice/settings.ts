@@ -14,6 +14,8 @@ export type WorkerSettings = {
   fetchUrl: string
   /** The cache of a worker's node; none where it is not set. */
   cacheUrl?: string
+  /** Receiver of traces; none where it is not set. */
+  otlpEndpoint?: string
   /** Base of `status.url`, without a slash at the end. */
   gatewayUrl: string
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { inferenceService, withGpus, withSpec } from '../../../test/builders/inference-service.ts'
 import { model, withSource } from '../../../test/builders/model.ts'
 import { serveSettingsSchema, workerModelSchema } from '../api/inference-service.ts'
+import { workerNetworkPolicy } from './children.ts'
 import { revisionOf } from './revision.ts'
 import type { WorkerSettings } from './settings.ts'
 import { wholeCpus, workerPod } from './worker-pod.ts'
@@ -98,4 +99,27 @@ test.each([
   ['nonsense', 1],
 ])('%s of CPU are %d whole processors', (quantity, cpus) => {
   expect(wholeCpus(quantity)).toBe(cpus)
+})
+
+test('a worker is told where spans go only if the receiver is in the cluster, and its NetworkPolicy lets it there', () => {
+  const told = (otlpEndpoint: string) =>
+    env(workerPod(inferenceService('chat'), model('chat-v1'), 'model.onnx', { ...settings, otlpEndpoint }))
+  const inside = 'http://collector.observability.svc:4318/v1/traces'
+  const outside = 'https://otlp.example.com/v1/traces'
+  expect(told(inside).HANSA_OTLP_ENDPOINT).toBe(inside)
+  expect(told(outside)).not.toHaveProperty('HANSA_OTLP_ENDPOINT')
+  expect(env()).not.toHaveProperty('HANSA_OTLP_ENDPOINT')
+  const ways = (otlpEndpoint?: string) =>
+    workerNetworkPolicy(inferenceService('chat'), {
+      systemNamespace: 'hansa-system',
+      ...(otlpEndpoint !== undefined && { otlpEndpoint }),
+    }).spec?.egress
+  expect(ways(outside)).toEqual(ways())
+  expect(ways(inside)).toEqual([
+    ...(ways() ?? []),
+    {
+      to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'observability' } } }],
+      ports: [{ protocol: 'TCP', port: 4318 }],
+    },
+  ])
 })

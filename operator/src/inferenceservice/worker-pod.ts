@@ -2,6 +2,7 @@ import type { InferenceService, ServeSettings, WorkerModel } from '../api/infere
 import type { Model } from '../api/model.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import type { Container, EnvVar, PodSpec, PodTemplate, SecurityContext, Volume } from '../kube/pod-types.ts'
+import { reachableByWorkers } from '../process/tracing/otlp-endpoint.ts'
 import { serviceLabels, workerServiceAccount } from './names.ts'
 import type { WorkerSettings } from './settings.ts'
 
@@ -134,6 +135,9 @@ function serve(service: InferenceService, model: Model, entrypoint: string, sett
   const { spec } = service
   const { requests, limits } = spec.resources
   const cpus = limits?.cpu ?? requests?.cpu
+  const { otlpEndpoint } = settings
+  // Workers have no way out of the cluster, and get none for traces.
+  const tracesTo = otlpEndpoint !== undefined && reachableByWorkers(otlpEndpoint) ? otlpEndpoint : undefined
   return {
     ...common(settings),
     name: 'serve',
@@ -143,6 +147,7 @@ function serve(service: InferenceService, model: Model, entrypoint: string, sett
       { name: 'HANSA_SERVE', value: JSON.stringify(serveSettings(service, model, entrypoint)) },
       { name: 'HANSA_GATEWAY_URI', value: spiffe(settings.trustDomain, settings.systemNamespace, 'hansa-gateway') },
       ...(cpus === undefined ? [] : [{ name: 'HANSA_CPUS', value: String(wholeCpus(cpus)) }]),
+      ...(tracesTo === undefined ? [] : [{ name: 'HANSA_OTLP_ENDPOINT', value: tracesTo }]),
       ...(spec.sessions === undefined ? [] : [{ name: 'HANSA_SESSIONS', value: String(spec.sessions) }]),
     ],
     ports: [

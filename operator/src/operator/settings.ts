@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { otlpEndpoint } from '../process/tracing.ts'
 
 const url = z.string().regex(/^https:\/\/[^\s/?#]+$/, 'must be https://host[:port] without a path')
 const list = z
@@ -26,6 +27,8 @@ export const operatorSettings = z.object({
   HANSA_FETCH_URL: url,
   /** Where workers reach the cache of their node, if there is one. */
   HANSA_CACHE_URL: url.optional(),
+  /** Where workers send spans, if they can reach it. */
+  HANSA_OTLP_ENDPOINT: otlpEndpoint.optional(),
   HANSA_GATEWAY_URL: url,
   /** More names and addresses that the gateway's certificate may carry, separated by commas. */
   HANSA_GATEWAY_DNS_NAMES: list,

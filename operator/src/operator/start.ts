@@ -106,6 +106,7 @@ export async function startOperator(
             caUrl: settings.HANSA_CA_URL,
             fetchUrl: settings.HANSA_FETCH_URL,
             ...(settings.HANSA_CACHE_URL !== undefined && { cacheUrl: settings.HANSA_CACHE_URL }),
+            ...(settings.HANSA_OTLP_ENDPOINT !== undefined && { otlpEndpoint: settings.HANSA_OTLP_ENDPOINT }),
             gatewayUrl: settings.HANSA_GATEWAY_URL,
           },
         },

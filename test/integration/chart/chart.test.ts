@@ -35,6 +35,7 @@ const everything = {
     sourceCaConfigMap: 'stmary-ca',
   },
   cache: { enabled: true, size: '10Gi', ephemeralClaim: { enabled: true, storageClassName: 'local-disks' } },
+  tracing: { endpoint: 'http://collector.observability.svc:4318', sample: 0.5 },
   monitoring: { podMonitor: { enabled: true }, prometheusRule: { enabled: true } },
 }
 
@@ -90,6 +91,9 @@ test.for([
     expect(fetch.HANSA_FETCH_ALLOWED_CIDRS).toEqual(['10.0.0.0/8'])
     const cache = cacheSettings(envOf('hansa-cache'))
     expect(cache.HANSA_CACHE_MAX_BYTES).toBeLessThan(10 * 2 ** 30)
+    expect(operator.HANSA_OTLP_ENDPOINT).toBe('http://collector.observability.svc:4318/v1/traces')
+    expect(gateway.otlpEndpoint).toBe(operator.HANSA_OTLP_ENDPOINT)
+    expect(gateway.traceSample).toBe(0.5)
     expect(cache.HANSA_FETCH_URI).toBe('spiffe://cluster.hansa/ns/hansa-system/sa/hansa-fetch')
     expect(operator.HANSA_CACHE_URL).toBe('https://hansa-cache.hansa-system.svc:8444')
   } else {
@@ -188,7 +192,7 @@ test('every pod of the release namespace is shut in, and each process opens what
   const opened = (await render(everything)).find(
     ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-gateway',
   )
-  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 6443, 8443, 8444, 9443, 9444])
+  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 4318, 6443, 8443, 8444, 9443, 9444])
   expect((await render({ networkPolicy: { enabled: false } })).filter(({ kind }) => kind === 'NetworkPolicy')).toEqual(
     [],
   )
@@ -215,6 +219,28 @@ test('a digest wins over a tag, a tag over the version', async () => {
   const manifests = await render({ image })
   expect(podOf(manifests, 'hansa-gateway').containers[0]?.image).toBe(`registry.example:5000/op@${digest}`)
   expect(podOf(manifests, 'hansa-fetch').containers[0]?.image).toBe('ghcr.io/hansa-dev/worker:1.3')
+})
+
+test('the receiver of traces is told to gateway and operator, and the gateway may reach it and nothing more', async () => {
+  const gatewayEgress = async (endpoint: string) => {
+    const manifests = await render({ tracing: { endpoint } })
+    const policy = manifests.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-gateway')
+    // The spec of a NetworkPolicy; an object without it fails the comparisons below.
+    const { egress } = (policy?.spec ?? {}) as { egress?: unknown[] }
+    return egress ?? []
+  }
+  const without = await gatewayEgress('')
+  expect(await gatewayEgress('http://collector.observability.svc:4318')).toEqual(
+    expect.arrayContaining([
+      ...without,
+      {
+        to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'observability' } } }],
+        ports: [{ protocol: 'TCP', port: 4318 }],
+      },
+    ]),
+  )
+  expect(await gatewayEgress('https://otlp.example.com')).toContainEqual({ ports: [{ protocol: 'TCP', port: 443 }] })
+  await expect(render({ tracing: { endpoint: 'http://otlp.example.com' } })).rejects.toThrow('endpoint')
 })
 
 test('the time to drain fits into the grace period of the gateway', async () => {

@@ -8,6 +8,7 @@ import { type Authority, createAuthority } from '@hansa/operator/identity/author
 import { memoryIdentity } from '@hansa/operator/identity/memory-identity.ts'
 import { spiffe } from '@hansa/operator/identity/tls.ts'
 import type { Pod } from '@hansa/operator/kube/pod-types.ts'
+import type { Tracing } from '@hansa/operator/process/tracing.ts'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Logger, pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -94,7 +95,7 @@ let nextAddress = 0
 
 /** A gateway with everything around it real but the API server: TLS, tokens, workers. */
 export async function startRig(
-  options: { settings?: Partial<ServingSettings>; services?: InferenceService[] } = {},
+  options: { settings?: Partial<ServingSettings>; services?: InferenceService[]; tracing?: Tracing } = {},
 ): Promise<Rig> {
   const authority = await createAuthority({ trustDomain })
   const stateDir = await mkdtemp(join(tmpdir(), 'hansa-gateway-'))
@@ -160,7 +161,13 @@ export async function startRig(
 
   const start = async () => {
     rig.registry = new Registry()
-    rig.gateway = await serveGateway(settings, { identity, client: cluster.client, log, registry: rig.registry })
+    rig.gateway = await serveGateway(settings, {
+      identity,
+      client: cluster.client,
+      log,
+      registry: rig.registry,
+      tracing: options.tracing,
+    })
   }
   const rig: Rig = {
     cluster,

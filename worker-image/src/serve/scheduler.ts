@@ -15,6 +15,8 @@ export type Submission = {
   readonly deadlineAt: number
   /** Aborts, with the reason to reject with, when the deadline passes or the client is gone: a waiting request is dropped. */
   readonly signal: AbortSignal
+  /** The caller's span (W3C Trace Context). */
+  readonly traceparent?: string | undefined
 }
 
 export type SchedulerMetrics = {

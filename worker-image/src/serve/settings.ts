@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { serveSettingsSchema, workerModelSchema } from '@hansa/operator/api/index.ts'
 import { HansaError } from '@hansa/operator/process/errors.ts'
+import { otlpEndpoint } from '@hansa/operator/process/tracing.ts'
 import { z } from 'zod'
 
 const json = z.string().transform((text, context): unknown => {
@@ -28,6 +29,8 @@ const envSchema = z
     HANSA_PROBES_PORT: port.default(8081),
     HANSA_CPUS: z.coerce.number().positive().max(1024).optional(),
     HANSA_SESSIONS: count.max(64).optional(),
+    HANSA_OTLP_ENDPOINT: otlpEndpoint.optional(),
+    POD_NAME: z.string().default('hansa-worker'),
     HANSA_LAMEDUCK_SECONDS: z.coerce.number().min(0).max(300).default(2),
     HANSA_BUFFER_BYTES: count.max(2 ** 40).optional(),
     HANSA_TERMINATION_LOG: z.string().default('/dev/termination-log'),
@@ -74,6 +77,9 @@ export function serveSettings(env: Readonly<Record<string, string | undefined>>)
     cpus: data.HANSA_CPUS,
     availableCpus,
     codecThreads: Math.max(1, Math.min(2, Math.floor(data.HANSA_CPUS ?? availableCpus))),
+    /** Where spans go; undefined: nowhere. */
+    otlpEndpoint: data.HANSA_OTLP_ENDPOINT,
+    instance: data.POD_NAME,
     lameDuckSeconds: data.HANSA_LAMEDUCK_SECONDS,
     /** All request bodies in memory together. */
     bufferBytes: data.HANSA_BUFFER_BYTES ?? Math.max(2 * limits.requestBytes, 256 << 20),

@@ -3,6 +3,7 @@ import type { Identity } from '@hansa/operator/identity/identity.ts'
 import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { startProbes } from '@hansa/operator/process/probes.ts'
+import { startTracing, type Tracing } from '@hansa/operator/process/tracing.ts'
 import type { Registry } from 'prom-client'
 import { decideBatching } from './batch/decide-batching.ts'
 import type { Embedder } from './embed/embedder.ts'
@@ -21,6 +22,7 @@ import { createSessionPool, type SessionPool } from './session/session-pool.ts'
 import { startSessionProcess } from './session/session-process.ts'
 import type { ServeProcessSettings } from './settings.ts'
 import { writeTerminationMessage } from './termination-message.ts'
+import { traceInferences } from './trace-inference.ts'
 import { untilAborted } from './until-aborted.ts'
 import type { LoadedModel, Worker } from './worker.ts'
 
@@ -69,7 +71,8 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   let embedder: Embedder | undefined
   let phase: 'serving' | 'draining' | 'closing' = 'serving'
 
-  const scheduler = createScheduler({
+  const tracing = await tracingOf(settings, deps)
+  const untraced = createScheduler({
     slots,
     queueDepth: limits.queueDepth,
     metrics: {
@@ -85,6 +88,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
       if (loaded !== undefined) loaded = { ...loaded, batching: { on: false, reason: problem } }
     },
   })
+  const scheduler = tracing === undefined ? untraced : traceInferences(untraced, tracing, serve.modelName)
   const sessionsUp = () => slots().some((slot) => slot.state === 'idle' || slot.state === 'busy')
   const unavailable = () => {
     if (phase === 'closing') return shuttingDown
@@ -209,6 +213,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     await pool?.stop()
     await threads.close()
     await embedder?.close()
+    await tracing?.close()
     await probes.close()
   }
 
@@ -247,6 +252,15 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
       return closed
     },
   }
+}
+
+async function tracingOf(settings: ServeProcessSettings, { log, registry }: ServeDeps): Promise<Tracing | undefined> {
+  const { otlpEndpoint: endpoint, instance, model } = settings
+  if (endpoint === undefined) return undefined
+  return await startTracing(
+    { endpoint, service: 'hansa-worker', instance, namespace: model.namespace },
+    { log, registry },
+  )
 }
 
 function tlsOf(settings: ServeProcessSettings, identity: Identity | undefined) {

@@ -53,11 +53,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly isCanary: boolean
   readonly #exchange: AttemptOwner
   readonly #beganAt: number
+  readonly #onEnd: ((status: number | undefined) => void) | undefined
+  #status: number | undefined
 
-  constructor(exchange: AttemptOwner, worker: Worker, isCanary: boolean) {
+  constructor(exchange: AttemptOwner, worker: Worker, isCanary: boolean, onEnd?: (status: number | undefined) => void) {
     this.#exchange = exchange
     this.worker = worker
     this.isCanary = isCanary
+    this.#onEnd = onEnd
     this.#beganAt = exchange.now()
   }
 
@@ -77,6 +80,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     headers: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2],
   ): void {
     if (status < 200) return
+    this.#status = status
     const { requestId, route } = this.#exchange.input
     const draining = status === 503 && `${headers.connection}`.toLowerCase() === 'close'
     const result = draining ? 'draining' : status >= 500 && status !== 504 ? 'serverError' : 'answered'
@@ -235,5 +239,6 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (this.#ended) return
     this.#ended = true
     this.worker.outstanding -= 1
+    this.#onEnd?.(this.#status)
   }
 }

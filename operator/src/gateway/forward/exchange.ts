@@ -11,6 +11,7 @@ import type { TraceContext } from '../http/trace-context.ts'
 import type { Mirror } from '../mirror/mirror.ts'
 import type { Route } from '../route/route.ts'
 import type { AttemptResult, Worker } from '../route/worker.ts'
+import type { TraceAttempt } from '../trace-requests.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
 import { resultOfError } from './failure.ts'
 import { BodyTooLargeError, ForwardedBody } from './forwarded-body.ts'
@@ -54,6 +55,8 @@ export type ExchangeDeps = {
   /** A request that waited for the service to wake goes on, or not: why. */
   onHeld: (route: Route, outcome: HoldOutcome, heldMs: number | undefined) => void
   onDone: (input: ExchangeInput, result: ExchangeResult) => void
+  /** Makes a span for an attempt of a recorded trace. */
+  traceAttempt?: TraceAttempt
 }
 
 export type HoldOutcome = 'released' | HoldRefusal | 'left'
@@ -309,15 +312,16 @@ export class Exchange implements AttemptOwner {
   }
 
   #dispatch(worker: Worker, isCanary: boolean): void {
-    const { head, trace, requestId, target, request } = this.#input
+    const { head, trace, requestId, target, request, route } = this.#input
     this.#tried.push(worker)
     this.#attempts += 1
+    const span = this.#deps.traceAttempt?.(trace, route, worker, this.#attempts)
     const headers = [
       ...head.forwarded,
       'x-request-id',
       requestId,
       'traceparent',
-      trace.traceparent,
+      span?.traceparent ?? trace.traceparent,
       'x-hansa-timeout-ms',
       String(Math.max(1, Math.floor(this.#input.deadline - this.#deps.now()))),
     ]
@@ -325,7 +329,7 @@ export class Exchange implements AttemptOwner {
     if (this.#body instanceof ForwardedBody && head.contentLength !== undefined) {
       headers.push('content-length', String(head.contentLength))
     }
-    const attempt = new Attempt(this, worker, isCanary)
+    const attempt = new Attempt(this, worker, isCanary, span?.ended)
     this.#copyFor(attempt, headers)
     this.#live.push(attempt)
     worker.outstanding += 1

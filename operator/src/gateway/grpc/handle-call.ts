@@ -31,6 +31,8 @@ export type CallHandlerDeps = {
   onCanary: UnaryCallDeps['onCanary']
   onStreamMessage: (route: Route) => void
   onFinished: (finished: Finished) => void
+  /** Whether a trace that begins here is recorded. */
+  sampleNew?: () => boolean
   signal: AbortSignal
 }
 
@@ -304,7 +306,7 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
           stream,
           head,
           requestId: requestIdFrom(head.requestId, randomHex),
-          trace: continueTrace(head.traceparent, head.tracestate, randomHex),
+          trace: continueTrace(head.traceparent, head.tracestate, randomHex, deps.sampleNew),
           startedAt,
         },
         callDeps,

@@ -6,7 +6,12 @@ const traceId = '0af7651916cd43dd8448eb211c80319c'
 
 test('a valid traceparent is continued with a new span and the same flags', () => {
   const trace = continueTrace(`00-${traceId}-b7ad6b7169203331-00`, 'vendor=1', hex)
-  expect(trace).toEqual({ traceId, traceparent: `00-${traceId}-${hex(8)}-00`, tracestate: 'vendor=1' })
+  expect(trace).toEqual({
+    traceId,
+    traceparent: `00-${traceId}-${hex(8)}-00`,
+    tracestate: 'vendor=1',
+    parentId: 'b7ad6b7169203331',
+  })
 })
 
 test('a newer version may carry more fields', () => {
@@ -25,6 +30,12 @@ test.each([
 ])('%j starts a new trace and drops tracestate', (traceparent) => {
   const trace = continueTrace(traceparent, 'vendor=1', hex)
   expect(trace).toEqual({ traceId: hex(16), traceparent: `00-${hex(16)}-${hex(8)}-01`, tracestate: undefined })
+})
+
+test('a trace that begins here is recorded or not, one that came is what its caller decided', () => {
+  const never = () => false
+  expect(continueTrace(undefined, undefined, hex, never).traceparent).toMatch(/-00$/)
+  expect(continueTrace(`00-${traceId}-b7ad6b7169203331-01`, undefined, hex, never).traceparent).toMatch(/-01$/)
 })
 
 test('a plain request id up to 128 characters is kept, anything else replaced', () => {

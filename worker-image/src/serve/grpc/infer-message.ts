@@ -14,6 +14,7 @@ import { writeContents } from './write-contents.ts'
 export type InferCall = {
   readonly deadlineAt: number
   readonly signal: AbortSignal
+  readonly traceparent: string | undefined
   /** Counts bytes that the request takes beside its message. Throws InferProblem (QueueFull) when there is no room. */
   reserve(bytes: number): void
   /** Gets the id of the request, also of one that fails later. */
@@ -29,7 +30,12 @@ export async function inferMessage(bytes: Buffer, worker: Worker, call: InferCal
   if (loaded === undefined || why !== undefined) throw new InferProblem('NotReady', why ?? 'the model is not loaded')
   const request = await inferRequest(message, loaded.signature, worker.limits.requestBytes, call)
   if (performance.now() >= call.deadlineAt) throw deadlinePassed()
-  const { outputs } = await worker.scheduler.submit({ request, deadlineAt: call.deadlineAt, signal: call.signal })
+  const { outputs } = await worker.scheduler.submit({
+    request,
+    deadlineAt: call.deadlineAt,
+    signal: call.signal,
+    traceparent: call.traceparent,
+  })
   return await inferResponse(message, outputs, worker, call.signal)
 }
 

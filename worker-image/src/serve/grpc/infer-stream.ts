@@ -85,6 +85,7 @@ export async function inferStream(
         inferMessage(message, worker, {
           deadlineAt: Math.min(performance.now() + requestMs, deadlineAt),
           signal: AbortSignal.any([stop.signal, overdue.signal]),
+          traceparent: call.traceparent,
           reserve: (bytes) => take(budget, held, bytes),
           seen,
         }),

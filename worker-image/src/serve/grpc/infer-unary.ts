@@ -27,6 +27,7 @@ export function inferUnary(call: GrpcCall, worker: Worker, budget: BufferBudget)
       const response = await inferMessage(bytes, worker, {
         deadlineAt: startedAt + timeoutMs,
         signal,
+        traceparent: call.traceparent,
         reserve: (more) => take(budget, held, more),
         seen: { id: '' },
       })

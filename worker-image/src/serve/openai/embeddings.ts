@@ -10,11 +10,14 @@ export const mostBodyBytes = 8 << 20
 const numbersAtOnce = 16_384
 
 /** Answers `POST /v1/embeddings`. Rejects with InferProblem or the signal's reason. */
-export async function embeddings({ body, loaded, deadlineAt, signal }: Taken, worker: Worker): Promise<Given> {
+export async function embeddings(
+  { body, loaded, deadlineAt, signal, traceparent }: Taken,
+  worker: Worker,
+): Promise<Given> {
   const { embedder } = loaded
   if (embedder === undefined) throw noEmbeddings()
   const request = await embedder.read(contiguous(body.pieces, body.byteLength), signal)
-  const vectors = await embedder.embed(request, { deadlineAt, signal })
+  const vectors = await embedder.embed(request, { deadlineAt, signal, traceparent })
   const used = request.tokens.total
   const pieces: Buffer[] = []
   let byteLength = 0

@@ -17,9 +17,9 @@ export async function infer(
   const { limits, scheduler } = worker
   const jsonLength = jsonLengthOf(request)
   const to = { worker, budget, expectsContinue, maxBytes: limits.requestBytes }
-  await takeRequest(request, response, to, async ({ body, loaded, deadlineAt, signal }) => {
+  await takeRequest(request, response, to, async ({ body, loaded, deadlineAt, signal, traceparent }) => {
     const decoded = await decodeRequest(body, jsonLength, loaded.signature, loaded.codec, signal)
-    const answer = await scheduler.submit({ request: decoded.request, deadlineAt, signal })
+    const answer = await scheduler.submit({ request: decoded.request, deadlineAt, signal, traceparent })
     const encoded = await encodeResponse(
       { model: worker.model.name, version: worker.model.version, id: decoded.id, outputs: answer.outputs },
       decoded.forms,

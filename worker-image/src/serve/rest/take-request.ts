@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { InferProblem, invalid } from '../problem.ts'
 import { deadlinePassed } from '../scheduler.ts'
 import type { LoadedModel, Worker } from '../worker.ts'
+import { traceOf } from './answer.ts'
 import type { Body } from './decode-request.ts'
 import { ClientGone, HttpProblem } from './http-problem.ts'
 import { announcedLength, type BufferBudget, readBody } from './read-body.ts'
@@ -18,6 +19,8 @@ export type Taken = {
   readonly deadlineAt: number
   /** Aborts when the deadline passes or the client is gone. */
   readonly signal: AbortSignal
+  /** The caller's span (W3C Trace Context). */
+  readonly traceparent: string | undefined
 }
 
 export type Given = {
@@ -57,7 +60,7 @@ export async function takeRequest(
     if (to.expectsContinue) response.writeContinue()
     const body = await readBody(request, { maxBytes, budget, signal }, held)
     if (body.byteLength === 0) throw invalid('the body is empty')
-    const given = await work({ body, loaded, deadlineAt: startedAt + timeoutMs, signal })
+    const given = await work({ body, loaded, deadlineAt: startedAt + timeoutMs, signal, traceparent: traceOf(request) })
     signal.throwIfAborted()
     clearTimeout(timer)
     response.off('close', closed)
