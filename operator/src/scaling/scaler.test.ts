@@ -121,6 +121,17 @@ test('a report of a waiting request wakes at once', async () => {
   it.stopping.abort()
 })
 
+test('where nothing is held, a refused request wakes, but not one that was answered before', async () => {
+  const it = setUp(elastic({ holdSeconds: 0 }), { replicas: 0, ready: 0 })
+  await it.clock.advance(60_000)
+  expect(it.decide().replicas).toBe(0)
+  it.load.activeAt = it.clock.monotonic() / 1_000
+  await it.clock.advance(1_000)
+  expect(it.asked).toEqual([key])
+  expect(it.decide()).toMatchObject({ replicas: 1, reason: 'Woken' })
+  it.stopping.abort()
+})
+
 test('while the demand is incomplete workers are added and never removed, and a whole window must pass after that', async () => {
   const it = setUp(elastic({ minReplicas: 1 }), { replicas: 3, ready: 3 })
   await it.clock.advance(5_000)

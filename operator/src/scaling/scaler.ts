@@ -8,7 +8,7 @@ import type { Source } from '../kube/controller.ts'
 import { keyOf, type Live, refOf } from '../kube/resource.ts'
 import type { Store } from '../kube/store.ts'
 import { createRecommendations, type Recommendations } from './recommendations.ts'
-import { askedWorkers, type Decision, type Load, wantedWorkers } from './wanted-workers.ts'
+import { askedWorkers, type Decision, type Load, type Scaling, wantedWorkers } from './wanted-workers.ts'
 
 /** A count and what made it so; `from` is what it was. */
 export type Wanted = Decision & { from: number }
@@ -36,7 +36,11 @@ type State = {
   recommendations: Recommendations
   /** Since when a worker is ready; undefined while none is. */
   readySince: number | undefined
+  /** When it was last seen to want no workers. */
+  sleptAt: number
 }
+
+const graceSeconds = 2
 
 /** Looks at every service each second until the signal is aborted. */
 export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
@@ -65,6 +69,7 @@ export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
       targetInFlight,
       recommendations: createRecommendations(),
       readySince: undefined,
+      sleptAt: seconds(),
     }
     states.set(key, state)
     return state
@@ -83,7 +88,7 @@ export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
     else state.recommendations.reset()
     return {
       meanInFlight,
-      pending: inFlight + held,
+      pending: inFlight + held + (state.current === 0 && wasRefused(key, scaling, state, now) ? 1 : 0),
       peak: demand.isComplete(scaling.scaleDownWindowSeconds)
         ? state.recommendations.peak(scaling.scaleDownWindowSeconds, now)
         : undefined,
@@ -92,6 +97,12 @@ export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
           ? Math.min(demand.quietSeconds(key), now - state.readySince)
           : undefined,
     }
+  }
+
+  /** Whether a request came after the last worker went and was not held: where nothing is held such a one must wake. */
+  function wasRefused(key: string, { holdSeconds }: Scaling, { sleptAt }: State, now: number): boolean {
+    // A request that a worker on its way out still answered is in a report of the next second.
+    return holdSeconds === 0 && demand.quietSeconds(key) < now - sleptAt - graceSeconds
   }
 
   function look(service: Live<InferenceService>): void {
@@ -140,6 +151,7 @@ export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
       const decision = wantedWorkers(service.spec.scaling, state.current, observe(service, state))
       const from = state.current
       state.current = decision.replicas
+      if (decision.reason === 'ScaledToZero') state.sleptAt = seconds()
       return { ...decision, from }
     },
     source: {
