@@ -66,7 +66,8 @@ export class GrpcCall {
     if (this.isGone) return
     const trailers = trailersOf(verdict)
     const ended = Promise.withResolvers<void>()
-    stream.once('close', ended.resolve).once('finish', ended.resolve)
+    // Not 'finish': that comes before the trailers have left.
+    stream.once('close', ended.resolve)
     if (stream.headersSent) {
       stream.once('wantTrailers', () => {
         if (!this.isGone) stream.sendTrailers(trailers)
