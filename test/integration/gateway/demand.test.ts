@@ -1,7 +1,13 @@
+import { once } from 'node:events'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { type DemandReport, demandReportSchema } from '@hansa/operator/gateway/demand/demand-report.ts'
+import { RouteDemand } from '@hansa/operator/gateway/demand/route-demand.ts'
+import { serveDemand } from '@hansa/operator/gateway/demand/serve-demand.ts'
+import type { RouteSpec } from '@hansa/operator/gateway/route/route-spec.ts'
 import { memoryIdentity } from '@hansa/operator/identity/memory-identity.ts'
 import { clientTls, spiffe } from '@hansa/operator/identity/tls.ts'
+import { systemClock } from '@hansa/operator/kube/clock.ts'
+import { pino } from 'pino'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventually, inferenceService, type Rig, startRig, trustDomain } from './gateway-under-test.ts'
 
@@ -63,6 +69,75 @@ test('nobody else reads it: other identities get 403, strangers no handshake', a
   expect((await get({ ...clientTls(operator, gatewayUri), method: 'POST' })).statusCode).toBe(405)
 })
 
+test('that a request waits is told at once, and its service counts on when it is made anew', async () => {
+  const sleeping = inferenceService('idle', 'apps', { scaling: { minReplicas: 0 } })
+  rig.cluster.services = [sleeping]
+  rig.cluster.changed()
+  const { reports } = await follow('hansa-operator')
+  await eventually(async () => expect(await rig.registry.metrics()).toContain('hansa_gateway_held{'))
+  let told = 0
+  for (let i = 1; i <= 5; i += 1) {
+    const began = performance.now()
+    const abort = new AbortController()
+    const call = rig.call('/apps/idle/v2/models/idle/infer', { ...post, signal: abort.signal })
+    await eventually(() => expect(reports.at(-1)?.services[0]).toMatchObject({ held: 1, inFlight: 0, arrivals: i }))
+    if (performance.now() - began < 500) told += 1
+    abort.abort()
+    await expect(call).rejects.toThrow()
+    await eventually(() => expect(reports.at(-1)?.services[0]).toMatchObject({ held: 0, inFlight: 0 }))
+  }
+  // A report a second alone would have told of half of them within that time.
+  expect(told).toBe(5)
+  rig.cluster.services = []
+  rig.cluster.changed()
+  await eventually(() => expect(reports.at(-1)?.services).toEqual([]))
+  rig.cluster.services = [sleeping]
+  rig.cluster.changed()
+  await eventually(() => expect(reports.at(-1)?.services[0]).toMatchObject({ service: 'idle', arrivals: 5 }))
+})
+
+test('a reader that takes nothing is cut off', async () => {
+  const identity = await memoryIdentity(rig.authority, spiffe(trustDomain, 'hansa-system', 'hansa-gateway'))
+  const operatorUri = spiffe(trustDomain, 'hansa-system', 'hansa-operator')
+  const routes = Array.from({ length: 3000 }, (_, i) => {
+    const demand = new RouteDemand()
+    demand.enter(0)
+    for (let revision = 0; revision < 8; revision += 1) demand.revision(`r${revision}`, 0).answered(1, 0)
+    return { demand, spec: { namespace: 'apps', service: `service-${i}` } as RouteSpec }
+  })
+  const warnings: string[] = []
+  const server = await serveDemand({
+    host: '127.0.0.1',
+    port: 0,
+    identity,
+    operatorUri,
+    routes: () => routes,
+    instance: 'test',
+    clock: systemClock,
+    log: pino({ level: 'warn', messageKey: 'message' }, { write: (line: string) => warnings.push(line) }),
+  })
+  try {
+    const options = clientTls(await memoryIdentity(rig.authority, operatorUri), identity.uri)
+    const response = await get(options, server.url)
+    response.on('error', () => undefined)
+    const closed = once(response.socket, 'close')
+    await eventually(() => expect(warnings.join()).toContain('takes nothing'), 20)
+    response.resume()
+    await closed
+    const reading = await get(options, server.url)
+    let bytes = 0
+    reading
+      .on('error', () => undefined)
+      .on('data', (chunk) => {
+        bytes += chunk.length
+      })
+    await eventually(() => expect(bytes).toBeGreaterThan(10_000_000), 20)
+    reading.destroy()
+  } finally {
+    await server.close()
+  }
+}, 40_000)
+
 test('there are never more than eight readers', async () => {
   for (let i = 0; i < 8; i += 1) expect((await follow('hansa-operator')).status).toBe(200)
   expect((await follow('hansa-operator')).status).toBe(429)
@@ -86,9 +161,9 @@ async function follow(name: string, namespace = 'hansa-system') {
   return { status: response.statusCode, reports }
 }
 
-function get(options: RequestOptions) {
+function get(options: RequestOptions, url = rig.gateway.demandUrl) {
   return new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
-    const request = httpsRequest(`${rig.gateway.demandUrl}${options.path ?? '/v1/demand'}`, {
+    const request = httpsRequest(`${url}${options.path ?? '/v1/demand'}`, {
       agent: false,
       ...options,
     })

@@ -17,7 +17,7 @@ export type DemandServerDeps = {
   identity: Identity
   /** URI of the only caller that is let in. */
   operatorUri: string
-  routes: () => Iterable<Route>
+  routes: () => Iterable<Pick<Route, 'spec' | 'demand'>>
   /** Random for each start of the gateway. */
   instance: string
   clock: Clock

@@ -1,4 +1,5 @@
 import type { buildConnector } from 'undici'
+import type { RouteDemand } from '../demand/route-demand.ts'
 import type { WorkerSessions } from '../grpc/worker-sessions.ts'
 import type { HoldDeps } from '../hold/hold-queue.ts'
 import { Route } from './route.ts'
@@ -16,9 +17,13 @@ export type RouteTableDeps = Omit<WorkerDeps, 'connect' | 'openSessions'> & {
   onRemoved: (namespace: string, service: string) => void
 }
 
+const maxRemembered = 1000
+
 /** All services that this gateway serves. */
 export class RouteTable {
   #routes = new Map<string, Route>()
+  /** What was counted of services that are gone: counts that the operator reads only ever grow, also when one comes back. */
+  readonly #remembered = new Map<string, RouteDemand>()
   readonly #deps: RouteTableDeps
 
   constructor(deps: RouteTableDeps) {
@@ -42,10 +47,15 @@ export class RouteTable {
       const route = before.get(key)
       before.delete(key)
       if (route !== undefined) this.#retire(route.update(spec))
-      this.#routes.set(key, route ?? new Route(spec, this.#workerDeps(spec), this.#deps.hold))
+      this.#routes.set(
+        key,
+        route ?? new Route(spec, this.#workerDeps(spec), this.#deps.hold, this.#remembered.get(key)),
+      )
+      this.#remembered.delete(key)
     }
     for (const route of before.values()) {
       this.#retire(route.update({ ...route.spec, suspended: true }))
+      this.#remember(route)
       this.#deps.onRemoved(route.spec.namespace, route.spec.service)
     }
   }
@@ -70,6 +80,12 @@ export class RouteTable {
       connect: connectorFor(namespace, service),
       openSessions: (address) => sessionsFor(namespace, service, address),
     }
+  }
+
+  #remember({ key, demand }: Route): void {
+    this.#remembered.set(key, demand)
+    const [oldest] = this.#remembered.keys()
+    if (this.#remembered.size > maxRemembered && oldest !== undefined) this.#remembered.delete(oldest)
   }
 
   #retire(workers: readonly Worker[]): void {

@@ -10,7 +10,7 @@ import { Worker, type WorkerDeps } from './worker.ts'
 export class Route implements HeldService {
   readonly key: string
   spec: RouteSpec
-  readonly demand = new RouteDemand()
+  readonly demand: RouteDemand
   readonly budget: RetryBudget
   /** Where requests wait for the service to wake. */
   readonly hold: HoldQueue
@@ -21,7 +21,8 @@ export class Route implements HeldService {
   #serviceAccounts: ReadonlySet<string> = new Set()
   readonly #deps: WorkerDeps
 
-  constructor(spec: RouteSpec, deps: WorkerDeps, holdDeps: HoldDeps) {
+  constructor(spec: RouteSpec, deps: WorkerDeps, holdDeps: HoldDeps, demand = new RouteDemand()) {
+    this.demand = demand
     this.key = routeKey(spec.namespace, spec.service)
     this.spec = spec
     this.#deps = deps
