@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { modelSpecSchema } from '../api/model.ts'
 import { memoryIo } from './memory-io.ts'
-import { nameFrom } from './model-add.ts'
+import { nameFrom } from './plan-model.ts'
 import { runProgram } from './run-program.ts'
 
 let folder = ''
