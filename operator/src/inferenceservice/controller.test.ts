@@ -319,7 +319,7 @@ test('of a service that is gone nothing is written', async () => {
 const canary: InferenceService['spec']['rollout'] = {
   strategy: 'Canary',
   paused: false,
-  steps: [{ percent: 50, seconds: 60 }],
+  steps: [{ percent: 30, seconds: 60 }],
   analysis: { windowSeconds: 30, minRequests: 20, maxErrorPermille: 10, maxLatencyPermille: 2000 },
 }
 
@@ -336,7 +336,7 @@ test('a canary stands beside the old revision, which keeps its template and all 
   it.workersStart()
   await it.settle()
   expect(it.status()).toMatchObject({ revision: old, rollout: { state: 'Progressing', step: 0 } })
-  expect(it.status().traffic?.map(({ percent }) => percent)).toEqual([50, 50])
+  expect(it.status().traffic?.map(({ percent }) => percent)).toEqual([70, 30])
   expect(await it.run()).toEqual({ afterSeconds: 1 })
   it.change({ scaling: { ...inferenceService('x').spec.scaling, minReplicas: 2, maxReplicas: 2 } })
   it.writes.length = 0

@@ -203,7 +203,7 @@ test('a newer revision takes the place of the one that is being tried, and the o
   const newer = { revision: 'cccccccc', template }
   const first = plan({ service, latest: newer, deployments })
   expect(first).toMatchObject({
-    latest: { revision: 'cccccccc', replicas: 1 },
+    latest: { revision: 'cccccccc', replicas: 2 },
     traffic: [{ revision: 'aaaaaaaa', percent: 100 }],
     rollout: { revision: 'cccccccc' },
     remove: [],

@@ -5,7 +5,7 @@ import { conditionOf } from '../kube/conditions.ts'
 import type { Pod, PodTemplate } from '../kube/pod-types.ts'
 import { decideRollout, type RolloutStatus, type ServiceDemand, type Traffic } from '../rollout/decide.ts'
 import { ordersFor } from '../rollout/orders.ts'
-import { lastingTrouble } from '../rollout/readiness.ts'
+import { lastingTrouble, newestReady } from '../rollout/readiness.ts'
 import { revisionLabel } from './names.ts'
 
 /** What shall be: the newest revision's Deployment, which Deployments go, and who gets requests meanwhile. */
@@ -95,6 +95,7 @@ function canary(input: Asked, next: Deployment | undefined, old: Deployment): Pl
   const told = service.status?.traffic ?? []
   const revision = latest?.revision ?? service.status?.rollout?.revision ?? ''
   const before = service.status?.rollout?.revision === revision ? service.status.rollout : undefined
+  const pods = input.pods.filter(({ metadata }) => metadata.labels?.[revisionLabel] === revision)
   const decided = decideRollout({
     rollout: service.spec.rollout,
     wanted,
@@ -105,10 +106,11 @@ function canary(input: Asked, next: Deployment | undefined, old: Deployment): Pl
       settled: allReady(next, 0),
       trouble: lastingTrouble({
         deployment: next,
-        pods: input.pods.filter(({ metadata }) => metadata.labels?.[revisionLabel] === revision),
+        pods,
         loadSeconds: service.spec.timeouts.loadSeconds,
         now,
       }),
+      newestReady: newestReady(pods),
     },
     old: { revision: revisionIn(old) ?? '', ready: readyReplicas(old) },
     before,

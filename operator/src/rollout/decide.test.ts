@@ -65,7 +65,7 @@ function input(changes: Partial<RolloutInput> = {}): RolloutInput {
   return {
     rollout,
     wanted: 2,
-    next: { revision: 'new', ready: 1, replicas: 1, settled: true, trouble: undefined },
+    next: { revision: 'new', ready: 1, replicas: 1, settled: true, trouble: undefined, newestReady: start },
     old: { revision: 'old', ready: 2 },
     before: inStep(0),
     told: told(10),
@@ -98,7 +98,10 @@ test('its first step begins, and its time with it, when its worker is ready', ()
 
 test('a step lasts its time', () => {
   expect(decideRollout(input()).status).toEqual(inStep(0))
-  expect(decideRollout(input({ now: start + 61 * second }))).toMatchObject({ status: { step: 1 }, traffic: told(50) })
+  expect(decideRollout(input({ wanted: 1, now: start + 61 * second }))).toMatchObject({
+    status: { step: 1 },
+    traffic: told(50),
+  })
 })
 
 test('a step ends only with enough requests of the new revision', () => {
@@ -108,7 +111,7 @@ test('a step ends only with enough requests of the new revision', () => {
 })
 
 test('without any traffic of the service the time alone decides', () => {
-  expect(decideRollout(input({ now: start + 61 * second, demand: quiet })).status?.step).toBe(1)
+  expect(decideRollout(input({ wanted: 1, now: start + 61 * second, demand: quiet })).status?.step).toBe(1)
 })
 
 test('while gateways are silent a step is held, and nothing is rolled back', () => {
@@ -120,7 +123,7 @@ test('while gateways are silent a step is held, and nothing is rolled back', () 
 
 test('the next step waits for its workers, and gets them meanwhile', () => {
   const decided = decideRollout(input({ wanted: 4, now: start + 61 * second }))
-  expect(decided).toMatchObject({ status: { step: 0 }, traffic: told(10), replicas: 2 })
+  expect(decided).toMatchObject({ status: { step: 0 }, traffic: told(10), replicas: 4 })
 })
 
 test('after the last step it is promoted with all its workers', () => {
@@ -171,10 +174,12 @@ test('answers that differ on mirrored requests roll back, a single one does not'
   expect(of(10)).toBe('Disagrees')
 })
 
-test('the latency of the first seconds does not count', () => {
+test('the latency of the first seconds of each worker does not count', () => {
   const slow = demandOf(seen(50, { milliseconds: 400 }), seen(450))
   expect(decideRollout(input({ demand: slow, now: start + 3 * second })).outcome).toBe('Progressing')
   expect(decideRollout(input({ demand: slow, now: start + 5 * second })).reason).toBe('TooSlow')
+  const joined = next({ ready: 2, newestReady: start + 28 * second })
+  expect(decideRollout(input({ demand: slow, ...joined })).outcome).toBe('Progressing')
 })
 
 test('workers that do not come up roll back whether or not gateways report', () => {
@@ -225,6 +230,17 @@ test('a pause holds the step, and yet a bad revision goes', () => {
   expect(decideRollout(input({ ...paused, demand: bad })).outcome).toBe('RolledBack')
 })
 
+test.each([
+  [1, 5, 1],
+  [10, 5, 1],
+  [30, 25, 10],
+  [4, 50, 4],
+  [4, 99, 4],
+])('of %i workers and %i percent the new revision gets %i', (wanted, percent, replicas) => {
+  const one = { ...rollout, steps: [{ percent, seconds: 60 }] }
+  expect(decideRollout(input({ rollout: one, wanted })).replicas).toBe(replicas)
+})
+
 test('scaled to zero nothing is decided, and nothing is forgotten', () => {
   const decided = decideRollout(
     input({ wanted: 0, old: { revision: 'old', ready: 0 }, ...next({ ready: 0 }), now: start + 6_000 * second }),
@@ -258,6 +274,6 @@ test('steps that a user took away meanwhile do not confuse it', () => {
 })
 
 test('the figures of a step that ended stay in the message', () => {
-  const decided = decideRollout(input({ now: start + 61 * second }))
+  const decided = decideRollout(input({ wanted: 1, now: start + 61 * second }))
   expect(decided.message).toContain('step 2 of 2: 50 % of the requests go to revision new; step 1: new: 50 requests')
 })

@@ -26,6 +26,8 @@ export type RolloutInput = {
     settled: boolean
     /** Why its workers will not come up, or were lost. */
     trouble: string | undefined
+    /** When the newest of its ready workers became so, in milliseconds since 1970; 0 where none is ready. */
+    newestReady: number
   }
   old: { revision: string; ready: number }
   /** `status.rollout`, if it is about `next`. */
@@ -52,7 +54,7 @@ export type RolloutDecision = {
   replicas: number
 }
 
-/** The first requests of new workers meet cold caches and connections; they say nothing about the latency. */
+/** The first requests of a new worker meet cold caches and connections; they say nothing about the latency. */
 const warmUpSeconds = 3
 /** How far back is looked, at most, to learn that a service has no traffic at all. */
 const quietSeconds = 3_600
@@ -240,7 +242,8 @@ function comparison(input: RolloutInput, progress: RolloutStatus): Compared | un
   const seconds = analysisSeconds(input, progress)
   const all = of(input, seconds)
   if (all === undefined) return undefined
-  const warmSeconds = Math.min(seconds, secondsOfCanary(input, progress) - warmUpSeconds)
+  const readySeconds = (input.now - input.next.newestReady) / 1_000
+  const warmSeconds = Math.min(seconds, Math.min(secondsOfCanary(input, progress), readySeconds) - warmUpSeconds)
   return { ...all, warm: of(input, warmSeconds) ?? { next: nothingSeen, old: nothingSeen } }
 }
 
@@ -270,9 +273,13 @@ function indexOf(rollout: RolloutInput['rollout'], { step: index }: RolloutStatu
   return Math.min(index, rollout.steps.length - 1)
 }
 
-/** Workers of the new revision for a step: its share of what is wanted, and one at least. */
+/**
+ * Workers of the new revision for a step: so many that each has no more to do than one of the old revision, which keeps all of its
+ * own; else the comparison of latencies would not be fair. One at least, and no more than are wanted.
+ */
 function needs({ rollout, wanted }: RolloutInput, index: number): number {
-  return Math.max(1, Math.ceil((wanted * (rollout.steps[index]?.percent ?? 0)) / 100))
+  const percent = rollout.steps[index]?.percent ?? 0
+  return Math.min(Math.max(1, wanted), Math.max(1, Math.ceil((wanted * percent) / (100 - percent))))
 }
 
 function isUp({ next }: RolloutInput, workers: number): boolean {

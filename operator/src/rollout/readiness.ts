@@ -37,6 +37,14 @@ export function lastingTrouble(input: {
   return progressing?.reason === 'ProgressDeadlineExceeded' ? troubleOf(deployment, pods)?.message : undefined
 }
 
+/** When the newest of the ready workers became so, in milliseconds since 1970; 0 where none is ready. */
+export function newestReady(pods: readonly Pod[]): number {
+  const times = pods.filter(isReady).map(({ status }) => {
+    return Date.parse(conditionOf(status?.conditions, 'Ready')?.lastTransitionTime ?? '')
+  })
+  return Math.max(0, ...times.filter(Number.isFinite))
+}
+
 /** How often one container of the pod ended with an error, at most. */
 function ends({ status }: Pod): number {
   const counts = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].map(
