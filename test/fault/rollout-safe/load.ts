@@ -32,7 +32,7 @@ export function startLoad(options: {
 }): Load {
   const { url, model, requestsPerSecond } = options
   // Handshakes of many connections at once take their time on a busy machine.
-  const dispatcher = new Agent({ connect: { ca: options.caPem, timeout: 60_000 }, connections: 32 })
+  const dispatcher = new Agent({ connect: { ca: options.caPem, timeout: 60_000 }, connections: 128 })
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${options.token}` }
   let tally = empty()
   let sequence = 0
