@@ -64,7 +64,7 @@ async function measure(installation: Installation, report: (line: string) => voi
           apiVersion: 'hansa.dev/v1alpha1',
           kind: 'InferenceService',
           metadata: { name },
-          spec: { modelRef: { name: 'digits-v1' }, scaling: { minReplicas: 0, maxReplicas: 1 } },
+          spec: { modelRef: { name: 'digits-v1' }, scaling: { mode: 'External' }, replicas: 0 },
         },
       })
       if (status !== 201) throw new Error(`creating ${name} answered ${status}: ${JSON.stringify(body).slice(0, 200)}`)

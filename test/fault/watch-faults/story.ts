@@ -69,7 +69,7 @@ export async function tellStory(owner: Owner, admin: KubeClient): Promise<Story>
 
   async function createService(): Promise<void> {
     const name = `service-${made++}`
-    const spec = { modelRef: { name: modelName }, scaling: { minReplicas: 0, maxReplicas: 1 } }
+    const spec = { modelRef: { name: modelName }, scaling: { mode: 'External' }, replicas: 0 }
     const body = { apiVersion, kind: 'InferenceService', metadata: { namespace, name }, spec }
     const path = `/apis/${apiVersion}/namespaces/${namespace}/inferenceservices`
     for (const until = Date.now() + 120_000; ; ) {

@@ -51,7 +51,7 @@ beforeAll(async () => {
     await model('digits-v2', 'digits/v2'),
     service('claimed', 'claimed'),
     service('digits', 'digits'),
-    service('elastic', 'elastic', { scaling: { mode: 'External' }, replicas: 1 }),
+    service('elastic', 'elastic', { scaling: { mode: 'External', holdSeconds: 0 }, replicas: 1 }),
   )
 })
 afterAll(async () => {
