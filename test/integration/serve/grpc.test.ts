@@ -268,7 +268,13 @@ test('statistics tell exactly what was answered and what was refused', async () 
       name: 'echo',
       version: '1',
       inference_count: '4',
-      inference_stats: { success: { count: '4' }, fail: { count: '2' }, queue: { count: '4' } },
+      inference_stats: {
+        success: { count: '4' },
+        fail: { count: '2' },
+        queue: { count: '4' },
+        compute_infer: { count: '4' },
+      },
+      batch_stats: [{ batch_size: '1', compute_infer: { count: '4' } }],
     }
     expect(difference(response, { model_stats: [wanted] })).toBeUndefined()
   } finally {
