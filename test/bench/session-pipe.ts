@@ -63,30 +63,34 @@ async function measure(
   return { parent: (user + system) / rounds, child: child / rounds, run: runMicros / rounds, p50 }
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'hansa-pipe-'))
-const modelPath = join(folder, 'model.onnx')
-await writeFile(modelPath, identityModel('FP32'))
-const command = {
-  modelPath,
-  provider: 'CPU',
-  onUnavailable: 'Fail',
-  intraOpThreads: 1,
-  maxResponseBytes: 1 << 26,
-} as const
-const session = startSessionProcess({ command, env: {} }, { log: createLogger('bench', 'silent') })
-try {
-  await session.loaded
-  console.log(`load average ${loadavg()[0]?.toFixed(1)}`)
-  for (const { name, bytes, rounds } of sizes) {
-    for (const [how, way] of Object.entries(ways)) {
-      const { parent, child, run, p50 } = await measure(session, bytes, rounds, way)
-      console.log(
-        `${name}, ${how}: ${p50.toFixed(2)} ms a round, CPU server ${parent.toFixed(0)} us, session ${child.toFixed(0)} us (${run.toFixed(0)} us of it the model's wall time)`,
-      )
+async function main(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'hansa-pipe-'))
+  const modelPath = join(folder, 'model.onnx')
+  await writeFile(modelPath, identityModel('FP32'))
+  const command = {
+    modelPath,
+    provider: 'CPU',
+    onUnavailable: 'Fail',
+    intraOpThreads: 1,
+    maxResponseBytes: 1 << 26,
+  } as const
+  const session = startSessionProcess({ command, env: {} }, { log: createLogger('bench', 'silent') })
+  try {
+    await session.loaded
+    console.log(`load average ${loadavg()[0]?.toFixed(1)}`)
+    for (const { name, bytes, rounds } of sizes) {
+      for (const [how, way] of Object.entries(ways)) {
+        const { parent, child, run, p50 } = await measure(session, bytes, rounds, way)
+        console.log(
+          `${name}, ${how}: ${p50.toFixed(2)} ms a round, CPU server ${parent.toFixed(0)} us, session ${child.toFixed(0)} us (${run.toFixed(0)} us of it the model's wall time)`,
+        )
+      }
     }
+  } finally {
+    session.kill()
+    await session.exited
+    await rm(folder, { recursive: true, force: true })
   }
-} finally {
-  session.kill()
-  await session.exited
-  await rm(folder, { recursive: true, force: true })
 }
+
+if (import.meta.main) await main()
