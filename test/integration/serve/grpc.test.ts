@@ -143,6 +143,25 @@ test('a stream is read only as fast as it is worked off, so that it fills no que
   }
 })
 
+test('a stream that is given up takes its waiting requests along', async () => {
+  const worker = await startWorker(slowModel())
+  const client = insecure(worker)
+  try {
+    const turns = await turnsFor(client, 1.5)
+    const before = await count(worker, 'nv_inference_exec_count')
+    const running = client.unary('ModelInfer', slow(turns), options)
+    await delay(200)
+    const givenUp = await client.stream([slow(10, 'a'), slow(10, 'b')], { ...options, deadlineMs: 300 })
+    expect(givenUp).toMatchObject({ code: code.deadlineExceeded, answers: [] })
+    expect((await running).code).toBe(code.ok)
+    expect((await client.unary('ModelInfer', slow(10), options)).code).toBe(code.ok)
+    expect((await count(worker, 'nv_inference_exec_count')) - before).toBe(2)
+  } finally {
+    client.close()
+    await worker.close()
+  }
+})
+
 test('a full queue is RESOURCE_EXHAUSTED; a call that is given up while it waits is never run', async () => {
   const worker = await startWorker(slowModel(), { limits: { queueDepth: 2 } })
   const client = insecure(worker)

@@ -39,6 +39,7 @@ export async function inferStream(
   const splitter = new MessageSplitter(limits.requestBytes)
   const arriving: Held = { bytes: 0 }
   const queue: Buffer[] = []
+  const underWay = new Set<AbortController>()
   let inFlight = 0
   let ended = false
   let broken: unknown
@@ -77,14 +78,15 @@ export async function inferStream(
     arriving.bytes -= message.byteLength
     const seen = { id: '' }
     const requestMs = limits.requestSeconds * 1000
-    const overdue = new AbortController()
-    const requestTimer = setTimeout(() => overdue.abort(deadlinePassed()), requestMs)
+    const own = new AbortController()
+    underWay.add(own)
+    const requestTimer = setTimeout(() => own.abort(deadlinePassed()), requestMs)
     const response = new WireWriter()
     try {
       const result = await counted(worker.metrics, () =>
         inferMessage(message, worker, {
           deadlineAt: Math.min(performance.now() + requestMs, deadlineAt),
-          signal: AbortSignal.any([stop.signal, overdue.signal]),
+          signal: own.signal,
           traceparent: call.traceparent,
           reserve: (bytes) => take(budget, held, bytes),
           seen,
@@ -99,6 +101,7 @@ export async function inferStream(
       response.text(1, verdictOf(error).message).message(2, whose)
     } finally {
       clearTimeout(requestTimer)
+      underWay.delete(own)
     }
     if (!stop.signal.aborted) await call.write(response)
     budget.give(held.bytes)
@@ -125,6 +128,7 @@ export async function inferStream(
   const onClosing = () => breakOff(new InferProblem('NotReady', 'the worker is shutting down'))
   const onAbort = () => {
     broken ??= stop.signal.reason
+    for (const request of underWay) request.abort(stop.signal.reason)
     done.reject(stop.signal.reason)
   }
   try {

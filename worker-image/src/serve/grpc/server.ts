@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import {
   createSecureServer,
   createServer,
@@ -76,6 +76,7 @@ export async function startGrpcServer(
   server.maxConnections = maxConnections
   const unfollow = tls === undefined ? () => undefined : follow(server, tls.identity)
   const closing = new AbortController()
+  setMaxListeners(0, closing.signal) // One for each open stream.
   const settled = new Set<() => void>()
   let active = 0
 
