@@ -178,7 +178,12 @@ function isOver({ status }: Pod): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed'
 }
 
-function measureAges(registry: Registry, signal: AbortSignal, ages: () => { gateway: string; age: number }[]): void {
+/** Registers the age of each gateway's report, for as long as the signal lasts. */
+export function measureAges(
+  registry: Registry,
+  signal: AbortSignal,
+  ages: () => { gateway: string; age: number }[],
+): void {
   const name = 'hansa_operator_gateway_report_age_seconds'
   registry.registerMetric(
     new Gauge({

@@ -168,7 +168,8 @@ function send(response: ServerResponse, status: number, body: object): void {
   response.end(text)
 }
 
-function endpointMetrics(registry: Registry) {
+/** Registers what the certificate endpoint counts. */
+export function endpointMetrics(registry: Registry) {
   return {
     issued: new Counter({
       name: 'hansa_certificates_issued_total',

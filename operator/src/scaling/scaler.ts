@@ -168,7 +168,8 @@ function scales({ metadata, spec }: InferenceService): boolean {
   return metadata.deletionTimestamp === undefined && !spec.suspend && spec.scaling.mode === 'Hansa'
 }
 
-function measureCounts(registry: Registry, signal: AbortSignal, states: ReadonlyMap<string, State>): void {
+/** Registers how many workers services shall have, for as long as the signal lasts. */
+export function measureCounts(registry: Registry, signal: AbortSignal, states: ReadonlyMap<string, State>): void {
   const name = 'hansa_operator_wanted_replicas'
   registry.registerMetric(
     new Gauge({

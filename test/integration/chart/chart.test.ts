@@ -36,7 +36,7 @@ const everything = {
   },
   cache: { enabled: true, size: '10Gi', ephemeralClaim: { enabled: true, storageClassName: 'local-disks' } },
   tracing: { endpoint: 'http://collector.observability.svc:4318', sample: 0.5 },
-  monitoring: { podMonitor: { enabled: true }, prometheusRule: { enabled: true } },
+  monitoring: { podMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } },
 }
 
 test('helm finds nothing to mend', async () => {
