@@ -7,7 +7,7 @@ import { render } from '../chart/render.ts'
 import { groupedBy, problemsOf, shownLabels } from './promql.ts'
 import { registeredNames, registeredSeries } from './registered-metrics.ts'
 
-const series = registeredSeries()
+const series = await registeredSeries()
 const read = (path: string) => readFileSync(join(repository, path), 'utf8')
 
 const ruleSchema = z.object({

@@ -4,6 +4,8 @@ import type { RouteTable } from '@hansa/operator/gateway/route/route-table.ts'
 import { endpointMetrics } from '@hansa/operator/identity/endpoint.ts'
 import { controllerMetrics, reflectorMetrics } from '@hansa/operator/kube/metrics.ts'
 import { countKinds } from '@hansa/operator/operator/kind-metrics.ts'
+import { createLogger } from '@hansa/operator/process/log.ts'
+import { startTracing } from '@hansa/operator/process/tracing.ts'
 import { rolloutCounter } from '@hansa/operator/rollout/metrics.ts'
 import { measureCounts } from '@hansa/operator/scaling/scaler.ts'
 import { cacheMetrics } from '@hansa/worker/cache/metrics.ts'
@@ -32,7 +34,7 @@ const targetLabels = ['namespace', 'pod', 'container', 'endpoint', 'job', 'insta
  * Registers every metric as the processes do, and returns the series that scrapes of them give: histograms with their three
  * suffixes. Nothing is collected, so what the metrics would read is not needed.
  */
-export function registeredSeries(): Series {
+export async function registeredSeries(): Promise<Series> {
   const { signal } = new AbortController()
   const list = () => []
   const operator = new Registry()
@@ -51,6 +53,11 @@ export function registeredSeries(): Series {
     connections: () => 0,
     streams: () => 0,
   })
+  const log = createLogger('any', 'silent')
+  const names = { service: 'any', instance: 'any', namespace: 'any' }
+  // Without a span nothing is sent.
+  const tracing = await startTracing({ endpoint: 'http://127.0.0.1:4318', ...names }, { log, registry: gateway })
+  await tracing.close()
   const [fetch, cache, serve] = [new Registry(), new Registry(), new Registry()]
   // Only read when collected.
   const blobs = {} as BlobStore
