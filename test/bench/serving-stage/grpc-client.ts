@@ -20,7 +20,12 @@ export class GrpcConnections {
     this.#sessions = this.#sessions.filter(({ session }) => !session.closed && !session.destroyed)
     let entry = this.#sessions.find(({ streams }) => streams < this.#perConnection)
     if (entry === undefined) {
-      const session = connect(this.#url, { ca: this.#caPem, ALPNProtocols: ['h2'] })
+      const session = connect(this.#url, {
+        ca: this.#caPem,
+        ALPNProtocols: ['h2'],
+        // Node counts what was still to be sent on a cancelled stream as held for ever.
+        maxSessionMemory: 1_000_000,
+      })
       session.on('error', () => undefined)
       entry = { session, streams: 0 }
       this.#sessions.push(entry)

@@ -11,6 +11,7 @@ import { messageOf } from '../../process/errors.ts'
 import type { Logger } from '../../process/log.ts'
 import type { ServerCertificate } from '../http/server-certificate.ts'
 import { userTls } from '../http/user-server.ts'
+import { unlimitedMegabytes } from './session-memory.ts'
 
 export type CallServerDeps = {
   host: string
@@ -56,7 +57,7 @@ export async function startCallServer(deps: CallServerDeps): Promise<CallServer>
     allowHTTP1: false,
     settings: { maxConcurrentStreams: streamsPerConnection, maxHeaderListSize: 16_384, enablePush: false },
     maxHeaderListPairs: 64,
-    maxSessionMemory: 16,
+    maxSessionMemory: unlimitedMegabytes,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     maxOutstandingPings: 2,

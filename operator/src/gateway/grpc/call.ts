@@ -55,6 +55,8 @@ export class Call {
     this.reply = new Reply(input.stream, input.requestId)
     // `close` follows, and says the same of all ways to go.
     input.stream.on('error', () => undefined)
+    // A stream that is paused keeps what it holds for a reader, also when its user has reset it.
+    input.stream.once('aborted', () => input.stream.destroy())
     input.stream.once('close', () => this.#finish(grpcCode.CANCELLED, 'ClientClosed', 499))
     if (input.head.timeoutMs !== undefined) this.endBy(input.head.timeoutMs, pastDeadline, 'DeadlineExceeded')
   }

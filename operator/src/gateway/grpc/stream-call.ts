@@ -1,4 +1,3 @@
-import { constants } from 'node:http2'
 import { admit, busy, type Capacity, queuesFull } from '../admission.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Refusal } from '../http/refuse.ts'
@@ -9,7 +8,7 @@ import { grpcCode } from './code.ts'
 import { HoldCall, type HoldCallDeps } from './hold-call.ts'
 import { messagePrefix, type RequestMessages } from './request-messages.ts'
 import { ResponseMessages } from './response-messages.ts'
-import { followAnswer, resultOfCode, type WorkerStatus } from './worker-answer.ts'
+import { abandon, followAnswer, resultOfCode, type WorkerStatus } from './worker-answer.ts'
 import type { WorkerStream } from './worker-sessions.ts'
 
 /** Requests of one stream that may be under way; the user's next one is read when an answer has come. */
@@ -111,7 +110,7 @@ export class StreamCall {
     this.#leave(this.#leaves.length)
     if (at === undefined) return
     at.worker.outstanding -= at.sentAt.length
-    at.upstream.stream.close(constants.NGHTTP2_CANCEL)
+    abandon(at.upstream.stream)
   }
 
   get #isBusy(): boolean {
@@ -310,7 +309,7 @@ export class StreamCall {
     if (stream.destroyed) return
     stream.end()
     stream.resume()
-    setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), 1000).unref()
+    setTimeout(() => abandon(stream), 1000).unref()
   }
 
   #leave(requests: number): void {

@@ -1,4 +1,3 @@
-import { constants } from 'node:http2'
 import type { Principal } from '../auth/principal.ts'
 import type { Route } from '../route/route.ts'
 import type { AttemptResult, Worker } from '../route/worker.ts'
@@ -7,7 +6,7 @@ import { grpcCode } from './code.ts'
 import { HoldCall, type HoldCallDeps } from './hold-call.ts'
 import { messagePrefix, type RequestMessages } from './request-messages.ts'
 import { ResponseMessages } from './response-messages.ts'
-import { followAnswer, resultOfCode, type WorkerStatus } from './worker-answer.ts'
+import { abandon, followAnswer, resultOfCode, type WorkerStatus } from './worker-answer.ts'
 import type { WorkerStream } from './worker-sessions.ts'
 
 const maxRetries = 2
@@ -95,7 +94,7 @@ export class UnaryCall {
     this.#messages.stop()
     this.#chunks = []
     this.#hold.leave()
-    this.#at?.upstream.stream.close(constants.NGHTTP2_CANCEL)
+    if (this.#at !== undefined) abandon(this.#at.upstream.stream)
   }
 
   #wait(): void {

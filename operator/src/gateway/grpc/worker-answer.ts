@@ -19,7 +19,7 @@ export function followAnswer(stream: ClientHttp2Stream, handler: WorkerAnswerHan
     const type = headers['content-type']
     if (headers[':status'] !== 200 || typeof type !== 'string' || !type.startsWith('application/grpc')) {
       invalid = true
-      stream.close(constants.NGHTTP2_CANCEL)
+      abandon(stream)
       return
     }
     if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) status = statusOf(headers)
@@ -30,6 +30,12 @@ export function followAnswer(stream: ClientHttp2Stream, handler: WorkerAnswerHan
   stream.on('data', (chunk: Buffer) => handler.onData(chunk))
   stream.on('error', () => undefined)
   stream.once('close', () => handler.onEnd(status, invalid))
+}
+
+/** Tells the worker that nobody wants its answer, and drops what of it has come: a paused stream would hold it for ever. */
+export function abandon(stream: ClientHttp2Stream): void {
+  stream.close(constants.NGHTTP2_CANCEL)
+  stream.destroy()
 }
 
 /** What a worker's status says of its health. UNAVAILABLE is how one that drains or is not ready refuses. */

@@ -7,6 +7,7 @@ import {
 } from 'node:http2'
 import type { ConnectionOptions } from 'node:tls'
 import { HansaError } from '../../process/errors.ts'
+import { unlimitedMegabytes } from './session-memory.ts'
 
 export type WorkerSessionsDeps = {
   /** Read anew for each connection, so that a renewed certificate is used. */
@@ -86,7 +87,7 @@ class WorkerSession {
       ALPNProtocols: ['h2'],
       settings: { enablePush: false, maxHeaderListSize: 16_384 },
       maxHeaderListPairs: 64,
-      maxSessionMemory: 64,
+      maxSessionMemory: unlimitedMegabytes,
       maxReservedRemoteStreams: 0,
     })
     this.#session = session
