@@ -81,6 +81,7 @@ test('who has no token gets an answer without a byte of the message being taken'
   }
   stream.on('drain', more)
   more()
+  stream.resume()
   const code = new Promise((resolve) => stream.once('response', (headers) => resolve(headers['grpc-status'])))
   expect(await code).toBe(String(status.UNAUTHENTICATED))
   await new Promise((resolve) => stream.once('close', resolve))
