@@ -215,39 +215,6 @@ test('access is given and taken within seconds, with the workers as they are', {
   expect(await it().workers('digits')).toEqual(workers)
 })
 
-test('a service goes on without its Model, guarded as before, and knows a new one of the name', {
-  timeout,
-}, async () => {
-  const { revision } = (await it().ready('digits')).status
-  await it().kubectl('delete', 'models.hansa.dev', 'digits')
-  await it().becomes('inferenceservice', 'digits', 'ModelVerified', 'False', 'ModelNotFound')
-  await it().becomes('inferenceservice', 'digits', 'Routable', 'True', 'Routable')
-  expect(await it().ask('digits')).toMatchObject({ status: 200, digits: [it().digit] })
-  expect((await it().seen('digits')).status.revision).toBe(revision)
-  await it().kubectl('delete', 'networkpolicy', 'digits-worker')
-  await it().eventually('the NetworkPolicy is back', async () => it().kubectl('get', 'networkpolicy', 'digits-worker'))
-  expect(await it().events('inferenceservice', 'digits')).toContain('Warning ModelNotFound')
-  await it().apply(await model('digits', 'digits/v1'))
-  await it().becomes('inferenceservice', 'digits', 'ModelVerified', 'True', 'Verified')
-  await it().ready('digits')
-  expect(await it().answers('digits', 200)).toMatchObject({ digits: [it().digit] })
-  expect(await it().events('inferenceservice', 'digits')).toContain('Normal Ready')
-})
-
-test('a service that is deleted in the middle of a rollout leaves nothing', { timeout }, async () => {
-  await it().ready('digits')
-  await it().patch('digits', { modelRef: { name: 'digits-v2' } })
-  await it().eventually('both revisions have workers', async () =>
-    (await it().workers('digits')).length === 2 ? true : undefined,
-  )
-  const children = await it().children('digits')
-  expect(children.filter((name) => name.startsWith('deployment'))).toHaveLength(2)
-  await it().kubectl('delete', 'inferenceservices.hansa.dev', 'digits')
-  await it().eventually('all children are gone', async () => expect(await it().children('digits')).toEqual([]) ?? true)
-  expect(await it().refusal('get', 'serviceaccount', 'digits-worker')).toContain('NotFound')
-  await it().answers('digits', 403)
-})
-
 test('a key from the command line opens its service until it is revoked, and its AccessKey says how it stands', {
   timeout,
 }, async () => {
@@ -279,4 +246,37 @@ test('a key from the command line opens its service until it is revoked, and its
     (await asked(rotated.stdout)).status === 401 ? true : undefined,
   )
   expect((await run('key', 'revoke', 'batch', '-n', namespace)).code).toBe(4)
+})
+
+test('a service goes on without its Model, guarded as before, and knows a new one of the name', {
+  timeout,
+}, async () => {
+  const { revision } = (await it().ready('digits')).status
+  await it().kubectl('delete', 'models.hansa.dev', 'digits')
+  await it().becomes('inferenceservice', 'digits', 'ModelVerified', 'False', 'ModelNotFound')
+  await it().becomes('inferenceservice', 'digits', 'Routable', 'True', 'Routable')
+  expect(await it().ask('digits')).toMatchObject({ status: 200, digits: [it().digit] })
+  expect((await it().seen('digits')).status.revision).toBe(revision)
+  await it().kubectl('delete', 'networkpolicy', 'digits-worker')
+  await it().eventually('the NetworkPolicy is back', async () => it().kubectl('get', 'networkpolicy', 'digits-worker'))
+  expect(await it().events('inferenceservice', 'digits')).toContain('Warning ModelNotFound')
+  await it().apply(await model('digits', 'digits/v1'))
+  await it().becomes('inferenceservice', 'digits', 'ModelVerified', 'True', 'Verified')
+  await it().ready('digits')
+  expect(await it().answers('digits', 200)).toMatchObject({ digits: [it().digit] })
+  expect(await it().events('inferenceservice', 'digits')).toContain('Normal Ready')
+})
+
+test('a service that is deleted in the middle of a rollout leaves nothing', { timeout }, async () => {
+  await it().ready('digits')
+  await it().patch('digits', { modelRef: { name: 'digits-v2' } })
+  await it().eventually('both revisions have workers', async () =>
+    (await it().workers('digits')).length === 2 ? true : undefined,
+  )
+  const children = await it().children('digits')
+  expect(children.filter((name) => name.startsWith('deployment'))).toHaveLength(2)
+  await it().kubectl('delete', 'inferenceservices.hansa.dev', 'digits')
+  await it().eventually('all children are gone', async () => expect(await it().children('digits')).toEqual([]) ?? true)
+  expect(await it().refusal('get', 'serviceaccount', 'digits-worker')).toContain('NotFound')
+  await it().answers('digits', 403)
 })
