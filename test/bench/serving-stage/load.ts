@@ -21,8 +21,11 @@ export type LoadOrder =
   /** Sends one more request on each open stream; then closes them. */
   | { kind: 'wakeStreams' }
 
-/** Answers by status, 0 for none, with their latencies in milliseconds, sorted. `late`: how far arrivals fell behind their plan. */
-export type LoadReport = { byStatus: Record<number, number[]>; seconds: number; late: number }
+/**
+ * Answers by status, 0 for none, with their latencies in milliseconds, sorted. `late`: how far arrivals fell behind their plan; `served`: how many
+ * answers of 200 came before the end, and not after it from a queue.
+ */
+export type LoadReport = { byStatus: Record<number, number[]>; seconds: number; late: number; served: number }
 
 // Its own process, so that its garbage is not the measured processes'. Its first message is the LoadTarget.
 const noTarget: LoadTarget = { restUrl: '', grpcUrl: '', path: '', model: '', token: '', caPem: '', turns: 0 }
@@ -84,8 +87,9 @@ async function openLoop(rate: number, seconds: number, seed: number): Promise<Lo
     all.push(request(byStatus))
   }
   const ended = performance.now()
+  const served = byStatus[200]?.length ?? 0
   await Promise.all(all)
-  return { ...report(byStatus, began, late), seconds: (ended - began) / 1000 }
+  return { ...report(byStatus, began, late), seconds: (ended - began) / 1000, served }
 }
 
 async function openStreams(count: number): Promise<LoadReport> {
@@ -142,7 +146,7 @@ async function wakeStreams(): Promise<LoadReport> {
 
 function report(byStatus: Record<number, number[]>, began: number, late: number): LoadReport {
   for (const latencies of Object.values(byStatus)) latencies.sort((a, b) => a - b)
-  return { byStatus, seconds: (performance.now() - began) / 1000, late }
+  return { byStatus, seconds: (performance.now() - began) / 1000, late, served: byStatus[200]?.length ?? 0 }
 }
 
 /** Mulberry32: the same arrivals for the same seed. */
