@@ -22,7 +22,7 @@ const full: OverloadOptions = { seconds: 60, streams: 2000, turns: 20_000 }
 const smoke: OverloadOptions = { seconds: 6, streams: 200, turns: 20_000 }
 const megabyte = 1_048_576
 
-/** Measures capacity by a closed loop, then offers 50, 100 and 200% of it in an open one, through one gateway to one worker. */
+/** Measures capacity by a closed loop and offers 50, 100 and 200% of it in an open one, in turns, through one gateway to its workers. */
 export async function run(
   report: (line: string) => void,
   options: OverloadOptions = full,
@@ -57,39 +57,18 @@ type Load = (order: LoadOrder) => Promise<LoadReport>
 async function measure(stage: ServingStage, load: Load, options: OverloadOptions, report: (line: string) => void) {
   const { seconds } = options
   await load({ kind: 'closed', concurrency: 8, seconds: 3 }) // warm: connections, compiled code
-  const capacity = async () => {
-    const closed = await load({ kind: 'closed', concurrency: 16, seconds: Math.max(3, seconds / 4) })
-    return (closed.byStatus[200]?.length ?? 0) / closed.seconds
-  }
-  const before = await capacity()
-  report(`capacity by 16 clients in a closed loop: ${before.toFixed(1)}/s`)
-  const levels: { percent: number; outcome: LoadReport; growth: number; peak: number }[] = []
+  const levels: Level[] = []
   for (const percent of [50, 100, 200]) {
-    const pids = [stage.gateway.pid, ...stage.workers.map(({ pid }) => pid)]
-    const resident = () => pids.reduce((sum, pid) => sum + residentBytes(pid), 0) / megabyte
-    // What is garbage is not counted: when the collector comes by is chance within a minute.
-    await heapAfterCollection(stage.inspectorPort)
-    const residentBefore = resident()
-    let peak = residentBefore
-    const sampling = setInterval(() => {
-      peak = Math.max(peak, resident())
-    }, 250)
-    const outcome = await load({ kind: 'open', rate: (before * percent) / 100, seconds, seed: percent })
-    clearInterval(sampling)
-    await heapAfterCollection(stage.inspectorPort)
-    const growth = (resident() - residentBefore) / (outcome.seconds / 60)
-    levels.push({ percent, outcome, growth, peak: peak - residentBefore })
+    const level = await offer(stage, load, percent, seconds)
+    levels.push(level)
     report(
-      `${percent}%: ${describe(outcome)}; memory ${growth >= 0 ? '+' : ''}${growth.toFixed(1)} MB/min after a collection, at most ${(peak - residentBefore).toFixed(0)} MB more meanwhile`,
+      `${percent}% of ${(level.possible / level.outcome.seconds).toFixed(1)}/s: ${describe(level.outcome)}; memory ${signed(level.growth)} MB/min after a collection, at most ${level.peak.toFixed(0)} MB more meanwhile`,
     )
   }
-  const after = await capacity()
-  report(`capacity again: ${after.toFixed(1)}/s`)
-  const known = Math.max(before, after)
   const idle = await idleStreams(stage, load, options.streams, report)
   const top = levels.at(-1)
   if (top === undefined) throw new Error('no level was measured')
-  const share = top.outcome.served / top.outcome.seconds / known
+  const share = top.outcome.served / top.possible
   const refused = top.outcome.byStatus[429] ?? []
   const p99 = quantile(refused, 0.99)
   const others = levels.flatMap(({ outcome }) =>
@@ -98,13 +77,59 @@ async function measure(stage: ServingStage, load: Load, options: OverloadOptions
   const holds =
     share >= 0.9 && p99 <= 50 && others.length === 0 && top.growth <= 16 && idle.bytesEach <= 200_000 && idle.allAlive
   const figures = [
-    `capacity ${known.toFixed(0)}/s, goodput at 200% ${(100 * share).toFixed(1)}% of it (n=${total(top.outcome)})`,
+    `capacity ${(top.possible / top.outcome.seconds).toFixed(1)}/s, goodput at 200% ${(100 * share).toFixed(1)}% of it (n=${total(top.outcome)})`,
     `429 p50 ${quantile(refused, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (n=${refused.length})`,
     others.length === 0 ? 'no other answers' : `other answers: ${[...new Set(others)].join(', ')}`,
-    `memory ${top.growth >= 0 ? '+' : ''}${top.growth.toFixed(1)} MB/min after a collection at 200%, at most ${top.peak.toFixed(0)} MB more meanwhile`,
+    `memory ${signed(top.growth)} MB/min after a collection at 200%, at most ${top.peak.toFixed(0)} MB more meanwhile`,
     `${options.streams} idle streams ${(idle.bytesEach / 1000).toFixed(1)} KB each${idle.allAlive ? ', all alive' : ', NOT all alive'}`,
   ]
   return { figures: figures.join('; '), holds }
+}
+
+type Level = { percent: number; outcome: LoadReport; possible: number; growth: number; peak: number }
+
+const rounds = 4
+
+/**
+ * Offers a share of the capacity for some seconds, in rounds that each measure the capacity first: what a shared machine can do
+ * changes within a minute. `possible` is how many answers the measured capacity would have allowed.
+ */
+async function offer(stage: ServingStage, load: Load, percent: number, seconds: number): Promise<Level> {
+  const pids = [stage.gateway.pid, ...stage.workers.map(({ pid }) => pid)]
+  const resident = () => pids.reduce((sum, pid) => sum + residentBytes(pid), 0) / megabyte
+  // What is garbage is not counted: when the collector comes by is chance within a minute.
+  await heapAfterCollection(stage.inspectorPort)
+  const residentBefore = resident()
+  let peak = residentBefore
+  const sampling = setInterval(() => {
+    peak = Math.max(peak, resident())
+  }, 250)
+  const began = performance.now()
+  const outcome: LoadReport = { byStatus: {}, seconds: 0, late: 0, served: 0 }
+  let possible = 0
+  for (let round = 0; round < rounds; round += 1) {
+    const closed = await load({ kind: 'closed', concurrency: 16, seconds: Math.max(3, seconds / 8) })
+    const capacity = closed.served / closed.seconds
+    const rate = (capacity * percent) / 100
+    const part = await load({ kind: 'open', rate, seconds: seconds / rounds, seed: percent + round })
+    possible += capacity * part.seconds
+    outcome.seconds += part.seconds
+    outcome.served += part.served
+    outcome.late = Math.max(outcome.late, part.late)
+    for (const [status, latencies] of Object.entries(part.byStatus)) {
+      outcome.byStatus[Number(status)] = [...(outcome.byStatus[Number(status)] ?? []), ...latencies].sort(
+        (a, b) => a - b,
+      )
+    }
+  }
+  clearInterval(sampling)
+  const minutes = (performance.now() - began) / 60_000
+  await heapAfterCollection(stage.inspectorPort)
+  return { percent, outcome, possible, growth: (resident() - residentBefore) / minutes, peak: peak - residentBefore }
+}
+
+function signed(value: number): string {
+  return `${value >= 0 ? '+' : ''}${value.toFixed(1)}`
 }
 
 /** What open streams cost gateway and workers together, once each has had one answer and the workers' ends are given back. */
