@@ -19,9 +19,9 @@ export class SavedState<T> {
   constructor(deps: SavedStateDeps<T>) {
     this.#deps = deps
     this.#schema = z.object({
-      version: z.literal(deps.version),
+      version: z.number().refine((version) => deps.versions.includes(version), 'is of another gateway'),
       savedAt: z.number(),
-      items: z.array(deps.item).max(100_000),
+      [deps.field]: z.array(deps.item).max(100_000),
     })
   }
 
@@ -30,7 +30,10 @@ export class SavedState<T> {
     const { log, fileName } = this.#deps
     try {
       const text = await readStateFile(this.#path())
-      return text === undefined ? undefined : this.#schema.parse(JSON.parse(text))
+      if (text === undefined) return undefined
+      const { savedAt, [this.#deps.field]: items } = this.#schema.parse(JSON.parse(text))
+      // The schema has these two members by name and by computed name, which its type cannot keep apart.
+      return { savedAt: savedAt as number, items: items as T[] }
     } catch (error) {
       log.warn({ error: messageOf(error), file: fileName }, 'saved state cannot be used')
       return undefined
@@ -54,14 +57,14 @@ export class SavedState<T> {
   }
 
   async #write(): Promise<void> {
-    const { clock, log, version, fileName } = this.#deps
+    const { clock, log, versions, field, fileName } = this.#deps
     const items = this.#pending
     this.#pending = undefined
     if (items === undefined) return
     const text = JSON.stringify(items)
     if (text === this.#lastText) return
     try {
-      await writeStateFile(this.#path(), `{"version":${version},"savedAt":${clock.now()},"items":${text}}`)
+      await writeStateFile(this.#path(), `{"version":${versions[0]},"savedAt":${clock.now()},"${field}":${text}}`)
       this.#lastText = text
     } catch (error) {
       log.error(
@@ -79,7 +82,10 @@ export class SavedState<T> {
 export type SavedStateDeps<T> = {
   stateDir: string
   fileName: string
-  version: number
+  /** What can be read; the first is what is written. */
+  versions: readonly [number, ...number[]]
+  /** Member of the file that holds the list. */
+  field: string
   item: z.ZodType<T>
   clock: Clock
   log: Logger

@@ -30,7 +30,8 @@ export async function followKeys(
   const saved = new SavedState({
     stateDir: deps.stateDir,
     fileName: 'access-keys.json',
-    version: 1,
+    versions: [1],
+    field: 'keys',
     item: keySpecSchema,
     clock,
     log,

@@ -44,10 +44,10 @@ export async function followRoutes(
   let savedAt: number | undefined
   const stored = await saved.load()
   if (stored !== undefined) {
-    table.replace(stored.routes)
+    table.replace(stored.items)
     from = 'disk'
     savedAt = stored.savedAt
-    log.info({ routes: stored.routes.length }, 'serving the routes of an earlier run until the API server answers')
+    log.info({ routes: stored.items.length }, 'serving the routes of an earlier run until the API server answers')
   }
   const reflectorDeps = { client, log, clock, random: deps.random, registry: deps.registry }
   const services = startReflector(reflectorDeps, { resource: inferenceServices, transform: slimService }, signal)

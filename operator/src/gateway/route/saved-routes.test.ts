@@ -36,7 +36,7 @@ test('what was saved last is loaded, and many saves in a row become one file', a
   saved.save([])
   saved.save([route])
   await saved.flush()
-  expect((await saved.load())?.routes).toEqual([route])
+  expect((await saved.load())?.items).toEqual([route])
   expect(JSON.parse(await readFile(join(stateDir, 'routes.json'), 'utf8'))).toMatchObject({ version: 2 })
 })
 
@@ -44,7 +44,7 @@ test('routes that an older gateway saved are read; nobody waits for those', asyn
   const { stateDir, saved } = await folder()
   const { mayWake, holdSeconds, held, queueDepth, canary, mirror, ...old } = route
   await writeFile(join(stateDir, 'routes.json'), JSON.stringify({ version: 1, savedAt: 1, routes: [old] }))
-  expect((await saved.load())?.routes).toEqual([{ ...old, mayWake: false, holdSeconds: 0, held: 500, queueDepth: 100 }])
+  expect((await saved.load())?.items).toEqual([{ ...old, mayWake: false, holdSeconds: 0, held: 500, queueDepth: 100 }])
 })
 
 test.each([
