@@ -112,6 +112,9 @@ test('requests at once with a key are bounded', async () => {
   const body = new Readable({ read() {} })
   body.push('begin')
   const long = rig.call(path('digits'), { method: 'POST', body, token: text('g') })
+  // Else the next one might come first and take the only place.
+  const inFlight = 'hansa_gateway_in_flight{namespace="apps",service="digits"} 1'
+  await expect.poll(() => rig.registry.metrics()).toContain(inFlight)
   await expect.poll(async () => (await ask(text('g'))).status).toBe(429)
   body.push(null)
   expect((await long).status).toBe(200)
