@@ -88,7 +88,8 @@ test('a slow reader slows the worker down instead of filling the memory', async 
     expect(written).toBe(before)
     return written
   })
-  expect(settled).toBeLessThan(30)
+  // What the kernel's socket buffers of both hops may hold, far from the 200 that are ready to be sent.
+  expect(settled).toBeLessThan(80)
   stream.cancel()
   await eventually(() => expect(worker.openStreams).toBe(0))
 })
@@ -142,6 +143,7 @@ test('a call waits for a sleeping service to wake, and so does a request of a st
   await start(0, {
     services: [inferenceService('digits', 'apps', { scaling: { minReplicas: 0, maxReplicas: 2 } })],
   })
+  await eventually(async () => expect(await rig.registry.metrics()).toMatch(/hansa_gateway_ready_workers\{.*\} 0/))
   const call = user.unary(infer, { ...digits, id: 'cold' })
   const stream = await user.stream()
   stream.send({ ...digits, id: 'stream' })
