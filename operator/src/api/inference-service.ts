@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { embeddingSchema } from './model.ts'
+import { currency, dataClass, micros, peerName, purpose } from './owner-scalars.ts'
+import { refusalSchema } from './remote-work.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
 import { boundedRecord, dnsLabel, dnsSubdomain, labelValue, objectName, quantity } from './scalar.ts'
@@ -303,6 +305,11 @@ const executionProviderSchema = z.object({
     .meta({ description: 'What a worker does when the provider cannot be loaded on its node.' }),
 })
 
+const priceLimit = z.object({
+  currency: currency.meta({ description: 'Currency.' }),
+  microsPerGPUHour: micros.meta({ format: 'int64', description: 'For a GPU hour, in millionths of the currency.' }),
+})
+
 export const inferenceServiceSpecSchema = z
   .object({
     modelRef: z
@@ -373,6 +380,39 @@ export const inferenceServiceSpecSchema = z
     access: accessSchema.default({}).meta({
       description: 'Who may call the service, beside the AccessKeys that name it; empty: nobody else.',
     }),
+    placement: z
+      .object({
+        peers: z
+          .array(
+            z.object({
+              name: peerName.meta({ description: 'Name of a Peer.' }),
+              replicas: z.int().min(0).max(1000).meta({
+                format: 'int32',
+                description: 'Workers that the peer is asked to run, beside those of this cluster.',
+              }),
+            }),
+          )
+          .max(32)
+          .optional()
+          .meta({ description: 'Peers that run workers too, if an EgressPolicy allows it.', ...listMap('name') }),
+        purpose: purpose.default('Inference').meta({ description: 'What for, as peers are told.' }),
+        leaseSeconds: z.int().min(5).max(86_400).default(1800).meta({
+          format: 'int32',
+          description: 'How long workers at a peer go on when the connection is lost; the peer may give less.',
+        }),
+        maxPrice: priceLimit
+          .optional()
+          .meta({ description: 'Most that is paid; without it only what is free is used.' }),
+      })
+      .optional()
+      .meta({ description: 'Where workers run beside this cluster.' }),
+    dataClass: dataClass.optional().meta({
+      description: 'Raises the data class above that of the namespace (label hansa.dev/data-class); never lowers it.',
+    }),
+    priorityClassName: dnsSubdomain.optional().meta({ description: 'PriorityClass of the worker pods.' }),
+    queueName: dnsLabel.optional().meta({
+      description: 'LocalQueue of Kueue that the worker pods wait in, where Kueue is installed.',
+    }),
     suspend: z
       .boolean()
       .default(false)
@@ -431,6 +471,33 @@ export const inferenceServiceStatusSchema = z.object({
     .min(0)
     .optional()
     .meta({ format: 'int32', description: 'Workers that are wanted now, as spec and demand say.' }),
+  owners: z
+    .array(
+      z.object({
+        peer: peerName.meta({ description: 'Name of the Peer.' }),
+        remoteWork: z.string().max(253).optional().meta({ description: 'RemoteWork by which it was asked.' }),
+        wanted: z.int().min(0).meta({ format: 'int32', description: 'Workers that are wanted there.' }),
+        replicas: z.int().min(0).optional().meta({ format: 'int32', description: 'Workers that exist there.' }),
+        readyReplicas: z
+          .int()
+          .min(0)
+          .optional()
+          .meta({ format: 'int32', description: 'Workers that are ready there.' }),
+        answer: z.enum(['Pending', 'Granted', 'Refused', 'Ended']).meta({ description: "The peer's answer." }),
+        lease: z
+          .enum(['None', 'Active', 'Uncertain', 'Ended'])
+          .meta({ description: 'Uncertain: the peer is not heard of; its workers may run until the lease is over.' }),
+        reason: z.string().max(128).optional().meta({ description: 'Why it is not ready, one CamelCase word.' }),
+        message: z.string().max(2048).optional().meta({ description: 'Why it is not ready, for people.' }),
+        refusals: z.array(refusalSchema).max(32).optional().meta({
+          description: 'All reasons of a refusal.',
+          'x-kubernetes-list-type': 'atomic',
+        }),
+      }),
+    )
+    .max(32)
+    .optional()
+    .meta({ description: 'How it stands at each peer of spec.placement.', ...listMap('peer') }),
   rollout: z
     .object({
       revision: z.string().max(64).meta({ description: 'Revision that is being tried, or was rolled back.' }),

@@ -19,14 +19,14 @@ export function customResourceDefinition(kind: Kind) {
     },
     spec: {
       group,
-      scope: 'Namespaced',
+      scope: kind.scope === 'Cluster' ? 'Cluster' : 'Namespaced',
       names: {
         kind: kind.kind,
         listKind: `${kind.kind}List`,
         plural: kind.plural,
         singular: kind.kind.toLowerCase(),
         ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
-        categories: ['hansa'],
+        categories: [kind.category],
       },
       versions: [
         {
@@ -73,7 +73,7 @@ export function rootSchema(kind: Kind) {
       spec,
       status,
     },
-    'x-kubernetes-validations': kind.rootRules,
+    ...(kind.rootRules.length > 0 && { 'x-kubernetes-validations': kind.rootRules }),
   }
 }
 

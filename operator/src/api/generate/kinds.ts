@@ -1,13 +1,25 @@
 import type { z } from 'zod'
 import { accessKeySpecSchema, accessKeyStatusSchema } from '../access-key.ts'
 import { accessKeyReasons } from '../access-key-reasons.ts'
+import { egressPolicySpecSchema, egressPolicyStatusSchema } from '../egress-policy.ts'
+import { egressPolicyReasons } from '../egress-policy-reasons.ts'
+import { guestWorkSpecSchema, guestWorkStatusSchema } from '../guest-work.ts'
+import { guestWorkReasons } from '../guest-work-reasons.ts'
+import { identitySpecSchema, identityStatusSchema } from '../identity.ts'
+import { identityReasons } from '../identity-reasons.ts'
 import { inferenceServiceSpecSchema, inferenceServiceStatusSchema } from '../inference-service.ts'
 import { inferenceServiceReasons } from '../inference-service-reasons.ts'
 import { modelSpecSchema, modelStatusSchema } from '../model.ts'
 import { modelConditionReasons } from '../model-reasons.ts'
+import { peerSpecSchema, peerStatusSchema } from '../peer.ts'
+import { peerReasons } from '../peer-reasons.ts'
 import type { ReasonCatalogue } from '../reason.ts'
+import { remoteWorkSpecSchema, remoteWorkStatusSchema } from '../remote-work.ts'
+import { remoteWorkReasons } from '../remote-work-reasons.ts'
 import type { Rule } from '../rule.ts'
 import { objectNameLength } from '../scalar.ts'
+import { sharePolicySpecSchema, sharePolicyStatusSchema } from '../share-policy.ts'
+import { sharePolicyReasons } from '../share-policy-reasons.ts'
 
 export type Column = {
   readonly name: string
@@ -23,6 +35,9 @@ export type Kind = {
   readonly kind: string
   readonly plural: string
   readonly shortNames: readonly string[]
+  readonly scope: 'Namespaced' | 'Cluster'
+  /** `hansa` for what people write, `hansa-internal` for what operators write. */
+  readonly category: 'hansa' | 'hansa-internal'
   readonly description: string
   readonly spec: z.ZodType
   readonly status: z.ZodType
@@ -53,6 +68,8 @@ const model: Kind = {
   kind: 'Model',
   plural: 'models',
   shortNames: [],
+  scope: 'Namespaced',
+  category: 'hansa',
   description:
     'One immutable version of a model: where its files are, and the digest and size of each. A new version is a new Model.',
   spec: modelSpecSchema,
@@ -79,6 +96,8 @@ const inferenceService: Kind = {
   kind: 'InferenceService',
   plural: 'inferenceservices',
   shortNames: ['infer'],
+  scope: 'Namespaced',
+  category: 'hansa',
   description:
     'A model to serve: the workers that run it, their resources and limits, and who may call it. KServe has a kind of this name too: write inferenceservices.hansa.dev where both are installed.',
   spec: inferenceServiceSpecSchema,
@@ -135,6 +154,8 @@ const accessKey: Kind = {
   kind: 'AccessKey',
   plural: 'accesskeys',
   shortNames: [],
+  scope: 'Namespaced',
+  category: 'hansa',
   description:
     'A key for programs that cannot get a token: opens services of its namespace, at gateways. Only its hash is kept; `kubectl hansa key create` prints the key once.',
   spec: accessKeySpecSchema,
@@ -153,5 +174,188 @@ const accessKey: Kind = {
   example: 'access-key.yaml',
 }
 
+const identity: Kind = {
+  kind: 'Identity',
+  plural: 'identities',
+  shortNames: [],
+  scope: 'Cluster',
+  category: 'hansa',
+  description: 'Who this cluster is in a federation: its owner, its keys, and where peers reach it. Several may exist.',
+  spec: identitySpecSchema,
+  status: identityStatusSchema,
+  rootRules: [nameRule],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Status of Ready.' },
+    { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Reason of Ready.' },
+    { name: 'Owner', type: 'string', jsonPath: '.spec.ownerId', description: 'Owner.' },
+    { name: 'Address', type: 'string', jsonPath: '.spec.address', description: 'Where peers dial.' },
+    age,
+    { name: 'Trust Domain', type: 'string', jsonPath: '.status.trustDomain', description: 'Trust domain.', wide: true },
+  ],
+  scale: false,
+  conditions: identityReasons,
+  conditionNotes: {
+    Ready: 'Whether keys exist and peers can know us by them.',
+  },
+  example: 'identity.yaml',
+}
+
+const peer: Kind = {
+  kind: 'Peer',
+  plural: 'peers',
+  shortNames: [],
+  scope: 'Cluster',
+  category: 'hansa',
+  description:
+    "Another owner's cluster: its pinned root key, how it is reached, and whether it is verified. `kubectl hansa peer` makes it.",
+  spec: peerSpecSchema,
+  status: peerStatusSchema,
+  rootRules: [nameRule],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Status of Ready.' },
+    { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Reason of Ready.' },
+    { name: 'Owner', type: 'string', jsonPath: '.spec.ownerId', description: 'Owner.' },
+    {
+      name: 'Connected',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Connected")].status',
+      description: 'Whether there is a connection.',
+    },
+    age,
+    { name: 'Trust Domain', type: 'string', jsonPath: '.status.trustDomain', description: 'Trust domain.', wide: true },
+  ],
+  scale: false,
+  conditions: peerReasons,
+  conditionNotes: {
+    Verified: 'Whether the pinned key is known to be the right one.',
+    Connected: 'Whether the link can call the peer; Unknown when the connection is lost.',
+    Compatible: 'Whether there is a common version of the protocol.',
+    Recovered: 'Whether the peer has confirmed what it saw of us.',
+    Ready: 'The sum: repeats the first of the others that is not True.',
+  },
+  example: 'peer.yaml',
+}
+
+const sharePolicy: Kind = {
+  kind: 'SharePolicy',
+  plural: 'sharepolicies',
+  shortNames: [],
+  scope: 'Cluster',
+  category: 'hansa',
+  description:
+    'What this cluster lets peers run: which work, where, when, how much and at what price. Without one: nothing.',
+  spec: sharePolicySpecSchema,
+  status: sharePolicyStatusSchema,
+  rootRules: [nameRule],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Status of Ready.' },
+    { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Reason of Ready.' },
+    { name: 'Namespace', type: 'string', jsonPath: '.spec.targetNamespace', description: 'Where guests run.' },
+    { name: 'Leases', type: 'integer', jsonPath: '.status.leases', description: 'Leases now.' },
+    age,
+  ],
+  scale: false,
+  conditions: sharePolicyReasons,
+  conditionNotes: {
+    Ready: 'Whether requests of its peers are decided by it.',
+  },
+  example: 'sharepolicy.yaml',
+}
+
+const egressPolicy: Kind = {
+  kind: 'EgressPolicy',
+  plural: 'egresspolicies',
+  shortNames: [],
+  scope: 'Cluster',
+  category: 'hansa',
+  description: 'Which namespaces and data classes may use which peers. Additive; without one: nothing.',
+  spec: egressPolicySpecSchema,
+  status: egressPolicyStatusSchema,
+  rootRules: [nameRule],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Status of Ready.' },
+    { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Reason of Ready.' },
+    age,
+  ],
+  scale: false,
+  conditions: egressPolicyReasons,
+  conditionNotes: {
+    Ready: 'Whether it is in force.',
+  },
+  example: 'egresspolicy.yaml',
+}
+
+const remoteWork: Kind = {
+  kind: 'RemoteWork',
+  plural: 'remoteworks',
+  shortNames: [],
+  scope: 'Namespaced',
+  category: 'hansa-internal',
+  description: 'Work that this cluster asked a peer to run, its answer, and its lease. The operator writes it.',
+  spec: remoteWorkSpecSchema,
+  status: remoteWorkStatusSchema,
+  rootRules: [],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Status of Ready.' },
+    { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Reason of Ready.' },
+    { name: 'Peer', type: 'string', jsonPath: '.spec.peerRef.name', description: 'Who is asked.' },
+    {
+      name: 'Ready Replicas',
+      type: 'integer',
+      jsonPath: '.status.readyReplicas',
+      description: 'Workers that are ready there.',
+    },
+    age,
+  ],
+  scale: false,
+  conditions: remoteWorkReasons,
+  conditionNotes: {
+    Delivered: 'Whether the peer has the request.',
+    Granted: 'Whether the peer granted it; Unknown when it was not heard of in time.',
+    Running: 'Whether the workers are ready there.',
+    Ready: 'The sum: repeats the first of the others that is not True.',
+  },
+  example: 'remotework.yaml',
+}
+
+const guestWork: Kind = {
+  kind: 'GuestWork',
+  plural: 'guestworks',
+  shortNames: [],
+  scope: 'Namespaced',
+  category: 'hansa-internal',
+  description:
+    'Work that a peer asks to run here: the signed request, our decision with all reasons, its lease and what runs. The link writes the spec, the operator the rest.',
+  spec: guestWorkSpecSchema,
+  status: guestWorkStatusSchema,
+  rootRules: [],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Status of Ready.' },
+    { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Reason of Ready.' },
+    { name: 'Peer', type: 'string', jsonPath: '.spec.peerRef.name', description: 'Who asks.' },
+    { name: 'Policy', type: 'string', jsonPath: '.status.policyName', description: 'SharePolicy that granted it.' },
+    age,
+  ],
+  scale: false,
+  conditions: guestWorkReasons,
+  conditionNotes: {
+    Authentic: 'Whether the request is really of the peer.',
+    Granted: 'Whether it has a lease.',
+    Running: 'Whether the workers are ready.',
+    Ready: 'The sum: repeats the first of the others that is not True.',
+  },
+  example: 'guestwork.yaml',
+}
+
 /** The kinds of the group, in the order of the reference. */
-export const kinds: readonly Kind[] = [inferenceService, model, accessKey]
+export const kinds: readonly Kind[] = [
+  inferenceService,
+  model,
+  accessKey,
+  identity,
+  peer,
+  sharePolicy,
+  egressPolicy,
+  remoteWork,
+  guestWork,
+]

@@ -22,9 +22,9 @@ ${table(
     ['apiVersion', code(apiVersion)],
     ['kind', code(kind.kind)],
     ['resource', [name, ...kind.shortNames].map(code).join(', ')],
-    ['scope', 'namespace'],
+    ['scope', kind.scope === 'Cluster' ? 'cluster' : 'namespace'],
     ['subresources', kind.scale ? '`status`, `scale`' : '`status`'],
-    ['category', '`hansa` (`kubectl get hansa`)'],
+    ['category', `\`${kind.category}\` (\`kubectl get ${kind.category}\`)`],
   ],
 )}
 
