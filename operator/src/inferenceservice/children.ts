@@ -86,7 +86,10 @@ export function workerDeployment(
       progressDeadlineSeconds: service.spec.timeouts.loadSeconds + 60,
       selector: { matchLabels: labels },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-      template: { ...template, metadata: { ...template.metadata, labels } },
+      template: {
+        ...template,
+        metadata: { ...template.metadata, labels: { ...template.metadata?.labels, ...labels } },
+      },
     },
   }
 }

@@ -3,6 +3,9 @@ export const fieldManager = 'hansa-inferenceservice'
 export const serviceLabel = 'hansa.dev/inference-service'
 export const revisionLabel = 'hansa.dev/revision'
 
+/** Label by which Kueue knows the LocalQueue of a pod. */
+export const queueLabel = 'kueue.x-k8s.io/queue-name'
+
 /** Selects every object that Hansa makes; stores watch with it. */
 export const managedSelector = 'app.kubernetes.io/managed-by=hansa'
 

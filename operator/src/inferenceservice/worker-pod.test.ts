@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import { inferenceService, withGpus, withSpec } from '../../../test/builders/inference-service.ts'
 import { model, withSource } from '../../../test/builders/model.ts'
 import { serveSettingsSchema, workerModelSchema } from '../api/inference-service.ts'
-import { workerNetworkPolicy } from './children.ts'
+import { parseLease } from '../guestlease/lease.ts'
+import { workerDeployment, workerNetworkPolicy } from './children.ts'
+import { leaseAnnotation, leaseConfigMap } from './lease-config.ts'
 import { revisionOf } from './revision.ts'
 import type { WorkerSettings } from './settings.ts'
 import { wholeCpus, workerPod } from './worker-pod.ts'
@@ -122,4 +124,49 @@ test('a worker is told where spans go only if the receiver is in the cluster, an
       ports: [{ protocol: 'TCP', port: 4318 }],
     },
   ])
+})
+
+test('a guest mounts its lease in the serving container alone; the pods of others stay as they are', () => {
+  const plain = build()
+  const guest = inferenceService('chat')
+  guest.metadata.labels = { ...guest.metadata.labels, 'hansa.dev/guest-work': 'request-1' }
+  const template = build(guest)
+  expect(template.spec.volumes?.at(-1)).toEqual({
+    name: 'lease',
+    configMap: { name: 'chat-lease', items: [{ key: 'lease.json', path: 'lease.json' }] },
+  })
+  expect(template.spec.containers[0]?.volumeMounts?.at(-1)).toEqual({
+    name: 'lease',
+    mountPath: '/var/run/hansa/lease',
+    readOnly: true,
+  })
+  expect(template.spec.initContainers?.[0]?.volumeMounts?.some(({ name }) => name === 'lease')).toBe(false)
+  expect(env(template).HANSA_LEASE_FILE).toBe('/var/run/hansa/lease/lease.json')
+  expect(env(plain).HANSA_LEASE_FILE).toBeUndefined()
+  expect(plain.spec.volumes?.some(({ name }) => name === 'lease')).toBe(false)
+  guest.metadata.labels['hansa.dev/guest-work'] = 'request-2'
+  expect(revisionOf(build(guest))).toBe(revisionOf(template))
+})
+
+test('priority class and queue reach the pods, and make a revision only where they are set', () => {
+  // Fixed: a new revision would restart the workers of every service at the next update of the operator.
+  expect(revisionOf(build())).toBe('0fff4166')
+  const service = inferenceService('chat', withSpec({ priorityClassName: 'low', queueName: 'nights' }))
+  const template = build(service)
+  expect(template.spec.priorityClassName).toBe('low')
+  const deployment = workerDeployment(service, 'r1', template, 1)
+  expect(deployment.spec?.template?.metadata?.labels).toMatchObject({
+    'kueue.x-k8s.io/queue-name': 'nights',
+    'hansa.dev/revision': 'r1',
+  })
+  expect(deployment.spec?.selector?.matchLabels).not.toHaveProperty(['kueue.x-k8s.io/queue-name'])
+})
+
+test('the ConfigMap of a lease goes with its service and says the same as the annotation', () => {
+  const lease = { epoch: 3, renewals: 1, ttlSeconds: 30, expires: '2026-11-23T00:00:00.000Z' }
+  const config = leaseConfigMap({ namespace: 'guests', service: 'chat', serviceUid: 'u', ...lease })
+  expect(config.metadata).toMatchObject({ name: 'chat-lease', namespace: 'guests' })
+  expect(config.metadata.ownerReferences).toMatchObject([{ kind: 'InferenceService', name: 'chat', uid: 'u' }])
+  expect(config.data).toEqual({ 'lease.json': leaseAnnotation(lease)['hansa.dev/lease'] })
+  expect(parseLease(config.data?.['lease.json'])).toEqual(lease)
 })

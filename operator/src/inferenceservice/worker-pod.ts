@@ -1,9 +1,11 @@
 import type { InferenceService, ServeSettings, WorkerModel } from '../api/inference-service.ts'
 import type { Model } from '../api/model.ts'
+import { guestWorkLabel, leaseKey } from '../guestlease/lease.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import type { Container, EnvVar, PodSpec, PodTemplate, SecurityContext, Volume } from '../kube/pod-types.ts'
 import { reachableByWorkers } from '../process/tracing/otlp-endpoint.ts'
-import { serviceLabels, workerServiceAccount } from './names.ts'
+import { leaseDir, leaseVolume } from './lease-config.ts'
+import { queueLabel, serviceLabels, workerServiceAccount } from './names.ts'
 import type { WorkerSettings } from './settings.ts'
 
 const modelDir = '/var/run/hansa/model'
@@ -36,7 +38,12 @@ export function workerPod(
   const { spec } = service
   const pvc = model.spec.source.pvc
   return {
-    metadata: { labels: serviceLabels(service.metadata.name) },
+    metadata: {
+      labels: {
+        ...serviceLabels(service.metadata.name),
+        ...(spec.queueName !== undefined && { [queueLabel]: spec.queueName }),
+      },
+    },
     spec: {
       serviceAccountName: workerServiceAccount(service.metadata.name),
       automountServiceAccountToken: false,
@@ -49,6 +56,7 @@ export function workerPod(
       ...(spec.nodeSelector !== undefined && { nodeSelector: spec.nodeSelector }),
       ...(spec.tolerations !== undefined && { tolerations: spec.tolerations.map(toleration) }),
       ...(spec.runtimeClassName !== undefined && { runtimeClassName: spec.runtimeClassName }),
+      ...(spec.priorityClassName !== undefined && { priorityClassName: spec.priorityClassName }),
       initContainers: [pull(service, model, settings)],
       containers: [serve(service, model, entrypoint, settings)],
       volumes: [
@@ -62,9 +70,18 @@ export function workerPod(
           },
         },
         ...(pvc === undefined ? [] : [sourceVolume(pvc.claimName)]),
+        ...(isGuest(service) ? [leaseVolume(service.metadata.name)] : []),
       ],
     },
   }
+}
+
+/**
+ * Whether the service was made for another owner. Whoever labels a service of his own so takes from it its workers, which wait for a
+ * lease that nobody writes, and gains nothing.
+ */
+export function isGuest({ metadata }: Pick<InferenceService, 'metadata'>): boolean {
+  return metadata.labels?.[guestWorkLabel] !== undefined
 }
 
 export function sourceVolume(claimName: string): Volume {
@@ -149,6 +166,7 @@ function serve(service: InferenceService, model: Model, entrypoint: string, sett
       ...(cpus === undefined ? [] : [{ name: 'HANSA_CPUS', value: String(wholeCpus(cpus)) }]),
       ...(tracesTo === undefined ? [] : [{ name: 'HANSA_OTLP_ENDPOINT', value: tracesTo }]),
       ...(spec.sessions === undefined ? [] : [{ name: 'HANSA_SESSIONS', value: String(spec.sessions) }]),
+      ...(isGuest(service) ? [{ name: 'HANSA_LEASE_FILE', value: `${leaseDir}/${leaseKey}` }] : []),
     ],
     ports: [
       { name: 'https', containerPort: 8443 },
@@ -156,7 +174,11 @@ function serve(service: InferenceService, model: Model, entrypoint: string, sett
       { name: 'probes', containerPort: 8081 },
     ],
     resources: { ...(requests !== undefined && { requests }), ...(limits !== undefined && { limits }) },
-    volumeMounts: [...mounts(), { name: 'model', mountPath: modelDir, readOnly: true }],
+    volumeMounts: [
+      ...mounts(),
+      { name: 'model', mountPath: modelDir, readOnly: true },
+      ...(isGuest(service) ? [{ name: 'lease', mountPath: leaseDir, readOnly: true }] : []),
+    ],
     // A model that loads keeps the kubelet waiting for loadSeconds at most; after that the container is restarted.
     startupProbe: probe('/readyz', 1, spec.timeouts.loadSeconds),
     readinessProbe: probe('/readyz', 1, 2),
