@@ -67,6 +67,16 @@ export const identityStatusSchema = z.object({
     .meta({ description: '`Ready`: keys exist and the bundle is current.', ...listMap('type') }),
 })
 
+/** Annotations that order something of the keys of an Identity, once for each new value; `kubectl hansa identity` sets them. */
+export const identityOrders = {
+  /** Makes the next root key, signed by the present one. */
+  rotateRoot: 'hansa.dev/rotate-root',
+  /** Revokes all role keys, authorities and certificates, and makes new ones. */
+  revokeKeys: 'hansa.dev/revoke-keys',
+  /** Gives up the identity for ever. */
+  revokeIdentity: 'hansa.dev/revoke-identity',
+} as const
+
 export type IdentitySpec = z.infer<typeof identitySpecSchema>
 export type IdentityStatus = z.infer<typeof identityStatusSchema>
 export type OwnerIdentity = CustomResource<IdentitySpec, IdentityStatus>

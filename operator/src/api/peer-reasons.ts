@@ -33,6 +33,16 @@ export const peerReasons = {
       meaning: 'There is no Identity of the name in `spec.identityRef`.',
       remedy: 'Create the Identity, or leave and join again.',
     },
+    IdentityNotReady: {
+      status: 'Unknown',
+      meaning: 'The Identity has no keys yet, so the fingerprint of the join cannot be computed.',
+      remedy: 'See the condition Ready of the Identity.',
+    },
+    NotJoined: {
+      status: 'False',
+      meaning: 'The Peer has no complete record of a join, so nothing proves whose key it holds.',
+      remedy: 'Make Peers by `kubectl hansa peer invite` and `accept`, never by hand.',
+    },
     BundleInvalid: {
       status: 'False',
       meaning: "The peer's bundle is expired or not signed by its root key.",

@@ -9,6 +9,7 @@ export const joinSchema = z.object({
   inviteSha256: sha256.optional().meta({ description: 'SHA-256 of the bytes of the invite.' }),
   inviterNonce: nonce.meta({ description: 'Nonce of the invite.' }),
   accepterNonce: nonce.optional().meta({ description: 'Nonce of the acceptance.' }),
+  acceptanceSha256: sha256.optional().meta({ description: 'SHA-256 of the bytes of the acceptance.' }),
   expires: z.string().max(40).meta({ format: 'date-time', description: 'Until when the invite may be accepted.' }),
 })
 
@@ -21,6 +22,9 @@ export const peerSpecSchema = z
     clusterName: dnsLabel.optional().meta({ description: "Name of the cluster among its owner's." }),
     rootKey: publicKey.optional().meta({
       description: 'Pinned public root key of the other owner. Everything it signs later must lead back to it.',
+    }),
+    bundle: envelopeText.optional().meta({
+      description: 'Bundle that came with the join, signed by the root key (DSSE); later ones come over the link.',
     }),
     join: joinSchema.optional().meta({ description: 'What the two sides exchanged; `kubectl hansa peer` writes it.' }),
     fingerprint: z
@@ -143,6 +147,12 @@ export const peerStatusSchema = z.object({
       ...listMap('type'),
     }),
 })
+
+/** Annotation of a Peer that is about to be deleted: the operator signs a goodbye that the link hands over. `kubectl hansa peer leave` sets it. */
+export const leaveAnnotation = 'hansa.dev/leave'
+
+/** Annotation that says why a Peer is frozen. `kubectl hansa peer freeze` sets it. */
+export const freezeReasonAnnotation = 'hansa.dev/freeze-reason'
 
 export type Join = z.infer<typeof joinSchema>
 export type PeerSpec = z.infer<typeof peerSpecSchema>
