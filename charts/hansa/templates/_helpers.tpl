@@ -45,8 +45,13 @@ https://hansa-operator.{{ .Release.Namespace }}.svc:9443
 {{- if and .Values.fetch.localRoot.existingClaim .Values.fetch.localRoot.hostPath -}}
 {{- fail "fetch.localRoot: set existingClaim or hostPath, not both" -}}
 {{- end -}}
-{{- if and (or .Values.gateway.service.nodePort .Values.gateway.service.grpcNodePort) (eq .Values.gateway.service.type "ClusterIP") -}}
-{{- fail "gateway.service.nodePort and grpcNodePort need gateway.service.type NodePort or LoadBalancer" -}}
+{{- with .Values.gateway.service -}}
+{{- if and (or .nodePort .grpcNodePort .dataNodePort) (eq .type "ClusterIP") -}}
+{{- fail "gateway.service.nodePort, grpcNodePort and dataNodePort need gateway.service.type NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.link.service.nodePort (eq .Values.link.service.type "ClusterIP") -}}
+{{- fail "link.service.nodePort needs link.service.type NodePort or LoadBalancer" -}}
 {{- end -}}
 {{- end -}}
 

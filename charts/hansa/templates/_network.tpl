@@ -25,3 +25,13 @@ metadata:
 - from: [{ namespaceSelector: {} }]
   ports: [{ protocol: TCP, port: 8081 }]
 {{- end -}}
+{{- define "hansa.peersEgress" -}}
+- to:
+    {{- range .cidrs }}
+    - ipBlock: { cidr: {{ . | quote }} }
+    {{- end }}
+  ports:
+    {{- range .ports }}
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+{{- end -}}

@@ -28,6 +28,7 @@ const everything = {
     oidcIssuers: [{ name: 'staff', issuer: 'https://idp.stmary.example:9444/realms/staff', audience: 'hansa' }],
     podDisruptionBudget: { enabled: true, maxUnavailable: '50%' },
   },
+  link: { enabled: true, service: { type: 'LoadBalancer' }, peers: { ports: [443, 3128] } },
   fetch: {
     storage: { persistent: true, size: '100Gi' },
     localRoot: { existingClaim: 'local-models' },
@@ -52,7 +53,10 @@ test.for([
 ] as const)('with %s every pod is more than restricted, probed and graceful', async ([, values]) => {
   const found = pods(await render(values))
   const cache = values === everything ? ['hansa-cache'] : []
-  expect(found.map(({ name }) => name).sort()).toEqual([...cache, 'hansa-fetch', 'hansa-gateway', 'hansa-operator'])
+  const link = values === everything ? ['hansa-link'] : []
+  expect(found.map(({ name }) => name).sort()).toEqual([
+    ...[...cache, 'hansa-fetch', 'hansa-gateway', ...link, 'hansa-operator'],
+  ])
   for (const { name, spec } of found) {
     expect(violations(spec), name).toEqual([])
     expect(spec.serviceAccountName).toBe(name)
@@ -150,6 +154,47 @@ test('the cache has no token for the API server, no rights, and serves the worke
   expect(ports(policy?.spec, 'egress')).toEqual([53, 8444, 9443])
 })
 
+test('the link may be reached by peers and reach them, the API server and the authority, and nothing else', async () => {
+  const manifests = await render(everything)
+  const policy = manifests.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-link')
+  expect(ports(policy?.spec, 'ingress')).toEqual([8081, 9444])
+  expect(ports(policy?.spec, 'egress')).toEqual([53, 443, 3128, 6443, 9443, 9444])
+  const service = manifests.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'hansa-link')
+  expect(service?.spec).toMatchObject({ type: 'LoadBalancer', ports: [{ port: 9444 }] })
+  const budget = manifests.find(
+    ({ kind, metadata }) => kind === 'PodDisruptionBudget' && metadata.name === 'hansa-link',
+  )
+  expect(budget?.spec).toMatchObject({ maxUnavailable: 1 })
+})
+
+test('with the link, gateways listen for those of peers at their Service, and for fetch at one that nobody outside sees', async () => {
+  const services = async (values: object) => {
+    const found = (await render(values)).filter(({ kind }) => kind === 'Service')
+    // Ports and type of a Service, as the API server's schema has them.
+    return found.map(({ metadata, spec }) => ({ name: metadata.name, ...(spec as { type?: string; ports: Port[] }) }))
+  }
+  type Port = { port: number; nodePort?: number }
+  const numbers = (ports: Port[] = []) => ports.map(({ port }) => port)
+  const nodePorts = { type: 'NodePort', nodePort: 30443, dataNodePort: 30447 }
+  const joined = await services({ link: { enabled: true }, gateway: { service: nodePorts } })
+  const gateway = joined.find(({ name }) => name === 'hansa-gateway')
+  expect(numbers(gateway?.ports)).toEqual([8443, 8444, 8447])
+  expect(gateway?.ports.at(-1)?.nodePort).toBe(30447)
+  const internal = joined.find(({ name }) => name === 'hansa-gateway-internal')
+  expect([internal?.type, numbers(internal?.ports)]).toEqual([undefined, [8448]])
+  const alone = await services({ link: { enabled: false } })
+  expect(alone.map(({ name }) => name).sort()).toEqual(['hansa-fetch', 'hansa-gateway', 'hansa-operator'])
+  expect(numbers(alone.find(({ name }) => name === 'hansa-gateway')?.ports)).toEqual([8443, 8444])
+})
+
+test('guests are below every pod without a priority class, and push nobody out', async () => {
+  const classes = async (values: object) => (await render(values)).filter(({ kind }) => kind === 'PriorityClass')
+  expect(await classes({})).toMatchObject([
+    { metadata: { name: 'hansa-guest' }, value: -1000, preemptionPolicy: 'Never', globalDefault: false },
+  ])
+  expect(await classes({ guests: { priorityClass: { create: false } } })).toEqual([])
+})
+
 test('the chart gives exactly the rights that are argued for', async () => {
   const manifests = await render(everything)
   const roles = manifests.filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role')
@@ -192,7 +237,8 @@ test('every pod of the release namespace is shut in, and each process opens what
   const opened = (await render(everything)).find(
     ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-gateway',
   )
-  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 4318, 6443, 8443, 8444, 9443, 9444])
+  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 4318, 6443, 8443, 8444, 8447, 9443, 9444])
+  expect(ports(opened?.spec, 'ingress')).toEqual([8081, 8443, 8444, 8445, 8447, 8448])
   expect((await render({ networkPolicy: { enabled: false } })).filter(({ kind }) => kind === 'NetworkPolicy')).toEqual(
     [],
   )
@@ -277,6 +323,8 @@ test.for([
     { fetch: { localRoot: { hostPath: '/models', existingClaim: 'models' } } },
     'set existingClaim or hostPath, not both',
   ],
+  ['a node port of a ClusterIP of the link', { link: { service: { nodePort: 30444 } } }, 'link.service.nodePort needs'],
+  ['guests as important as others', { guests: { priorityClass: { value: 0 } } }, 'value'],
   ['a node port of a ClusterIP', { gateway: { service: { nodePort: 30443 } } }, 'need gateway.service.type NodePort'],
 ] as const)('refuses %s', async ([, values, message]) => {
   const { code, stderr } = await helmTemplate(values)

@@ -127,6 +127,57 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         resources: ['pods'],
         verbs: ['get', 'list', 'watch'],
       },
+      {
+        why: 'gateways of verified peers may connect, and get the model files of work that was asked of them',
+        apiGroups: ['hansa.dev'],
+        resources: ['identities', 'peers', 'remoteworks'],
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
+  },
+  'Role hansa-gateway': {
+    boundTo: ['hansa-gateway'],
+    rights: [
+      {
+        why: 'leases of guests end also where the operator is down, and their model files come from the peer that asked',
+        apiGroups: ['hansa.dev'],
+        resources: ['guestworks'],
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
+  },
+  'ClusterRole hansa-link': {
+    boundTo: ['hansa-link'],
+    rights: [
+      {
+        why: 'it knows peers by their objects, and carries what the operator signed for them',
+        apiGroups: ['hansa.dev'],
+        resources: ['identities', 'peers', 'remoteworks'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'mailboxes and connections are in the status; it never changes a spec',
+        apiGroups: ['hansa.dev'],
+        resources: ['peers/status', 'remoteworks/status'],
+        verbs: ['patch'],
+      },
+    ],
+  },
+  'Role hansa-link': {
+    boundTo: ['hansa-link'],
+    rights: [
+      {
+        why: 'a request of a peer is put down as it came; it cannot be changed or deleted by who takes it',
+        apiGroups: ['hansa.dev'],
+        resources: ['guestworks'],
+        verbs: ['create', 'get', 'list', 'watch'],
+      },
+      {
+        why: 'further messages about it go into its mailbox',
+        apiGroups: ['hansa.dev'],
+        resources: ['guestworks/status'],
+        verbs: ['patch'],
+      },
     ],
   },
   'ClusterRole hansa-source-credentials': {
@@ -155,6 +206,12 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
           'accesskeys',
           'accesskeys/status',
         ],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'the same for what is asked of other owners for it; the operator alone writes that',
+        apiGroups: ['hansa.dev'],
+        resources: ['remoteworks', 'remoteworks/status'],
         verbs: ['get', 'list', 'watch'],
       },
     ],

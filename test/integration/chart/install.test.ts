@@ -38,9 +38,13 @@ test('helm install makes every object, and says what to do next', async () => {
     expect(names).toContain(`serviceaccount/hansa-${process}\n`)
     expect(names).toContain(`networkpolicy.networking.k8s.io/hansa-${process}\n`)
   }
-  const crds = await kubectl('get', 'crds', '-o', 'name')
-  expect(crds).toContain('inferenceservices.hansa.dev')
-  await kubectl('wait', '--for=condition=Established', '--timeout=30s', 'crd/models.hansa.dev')
+  const crds = (await kubectl('get', 'crds', '-o', 'name')).split('\n').filter((name) => name.endsWith('.hansa.dev'))
+  expect(crds.map((name) => name.replace(/^.*\/(.*)\.hansa\.dev$/, '$1')).sort()).toEqual([
+    ...['accesskeys', 'egresspolicies', 'guestworks', 'identities', 'inferenceservices', 'models', 'peers'],
+    ...['remoteworks', 'sharepolicies'],
+  ])
+  await kubectl('wait', '--for=condition=Established', '--timeout=30s', ...crds)
+  expect(await kubectl('get', 'priorityclass', 'hansa-guest', '-o', 'jsonpath={.value}')).toBe('-1000')
 })
 
 test('a namespace that enforces the restricted Pod Security Standard admits every pod', async () => {
