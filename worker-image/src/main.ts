@@ -16,7 +16,7 @@ serve    runs one model on ONNX Runtime behind the Open Inference Protocol
 
 Settings are environment variables; docs/settings.md lists them.`
 
-type Running = { close(): Promise<void> }
+type Running = { close(): Promise<void>; leaseEnded?: Promise<void> }
 type Start = (log: Logger, registry: Registry, signal: AbortSignal) => Promise<Running | number>
 
 const starts: Record<string, Start> = {
@@ -63,6 +63,11 @@ async function run(name: string, start: Start): Promise<void> {
     const started = await start(log, registry, stopping)
     if (typeof started === 'number') process.exit(started)
     running = started
+    if (started.leaseEnded === undefined) return
+    await started.leaseEnded
+    log.info('the lease is over and all requests have ended')
+    // A shutdown that is under way exits itself.
+    if (!stopping.aborted) process.exit(0)
   } catch (error) {
     if (stopping.aborted) return
     log.fatal(

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,6 +32,7 @@ async function withProcess(
     log(): string
     folder: string
   }) => Promise<void>,
+  isGuest = false,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'hansa-process-'))
   const model = identityModel('FP32')
@@ -48,6 +49,7 @@ async function withProcess(
     HANSA_TERMINATION_LOG: join(folder, 'termination'),
     HANSA_LAMEDUCK_SECONDS: '0.5',
     HANSA_CPUS: '1',
+    ...(isGuest && { HANSA_LEASE_FILE: join(folder, 'lease.json') }),
     HANSA_MODEL: JSON.stringify({
       namespace: 'a',
       name: 'm',
@@ -85,6 +87,13 @@ async function ready(probes: string): Promise<void> {
     if (performance.now() > end) throw new Error('not ready within 30 s')
     await delay(50)
   }
+}
+
+/** Replaces the file as a whole, as a kubelet does. */
+async function writeLease(folder: string, renewals: number, ttlSeconds: number): Promise<void> {
+  const expires = new Date(Date.now() + 600_000).toISOString()
+  await writeFile(join(folder, 'lease.new'), JSON.stringify({ epoch: 1, renewals, ttlSeconds, expires }))
+  await rename(join(folder, 'lease.new'), join(folder, 'lease.json'))
 }
 
 async function childrenOf(pid: number): Promise<number[]> {
@@ -129,3 +138,52 @@ test('without the wanted execution provider the process exits 1 and says why whe
     const written: unknown = JSON.parse(await readFile(join(folder, 'termination'), 'utf8'))
     expect(written).toEqual({ reason: 'ExecutionProviderUnavailable', message: expect.stringContaining('CUDA') })
   }))
+
+test('a guest serves only while its lease lasts: nothing without one, and at the end it stops and exits by itself', () =>
+  withProcess(
+    'CPU',
+    async ({ url, probes, pid, exit, folder, log }) => {
+      const input = [{ name: 'x', datatype: 'FP32', shape: [2], data: [1, 2] }]
+      const end = performance.now() + 30_000
+      while ((await fetch(`${probes}/livez`).catch(() => undefined))?.status !== 200) {
+        if (performance.now() > end) throw new Error('not alive within 30 s')
+        await delay(50)
+      }
+      const unready = await fetch(`${probes}/readyz`)
+      expect([unready.status, await unready.text()]).toEqual([503, 'there is no lease'])
+      expect((await inferJson(url, input)).status).toBe(503)
+      expect(await childrenOf(pid)).toEqual([])
+
+      // Longer than loading takes on a slow machine; the renewal that follows ends sooner.
+      await writeLease(folder, 0, 60)
+      await ready(probes)
+      expect(outputs(await inferJson(url, input))[0]?.data).toEqual([1, 2])
+      const sessions = await childrenOf(pid)
+      const renewedAt = performance.now()
+      await writeLease(folder, 1, 2)
+      const refused = await until(async () => {
+        const answer = await inferJson(url, input).catch(() => undefined)
+        return answer?.status === 200
+          ? undefined
+          : { status: answer?.status, connection: answer?.headers.get('connection') }
+      })
+      expect(performance.now() - renewedAt).toBeGreaterThan(1900)
+      // Either it still answers, that it ends, or it has ended.
+      if (refused.status !== undefined) expect(refused).toEqual({ status: 503, connection: 'close' })
+      await writeLease(folder, 2, 60)
+      expect(await exit).toEqual([0, null])
+      expect(sessions.some(isAlive)).toBe(false)
+      expect(log()).toContain('the lease is over')
+    },
+    true,
+  ))
+
+async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  const end = performance.now() + 30_000
+  for (;;) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+    if (performance.now() > end) throw new Error('not within 30 s')
+    await delay(20)
+  }
+}

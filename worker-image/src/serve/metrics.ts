@@ -55,3 +55,15 @@ export function createServeMetrics(registry: Registry, labels: { model: string; 
     usesProvider: (name: 'CPU' | 'CUDA') => provider.labels({ provider: name }).set(1),
   }
 }
+
+/** Time that is left of the lease of a guest's worker. */
+export function watchLeaseLeft(registry: Registry, leftSeconds: () => number): void {
+  new Gauge({
+    name: 'hansa_worker_lease_left_seconds',
+    help: 'Time that is left of the lease; guests only.',
+    registers: [registry],
+    collect() {
+      this.set(leftSeconds())
+    },
+  })
+}

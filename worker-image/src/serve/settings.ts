@@ -34,6 +34,7 @@ const envSchema = z
     HANSA_LAMEDUCK_SECONDS: z.coerce.number().min(0).max(300).default(2),
     HANSA_BUFFER_BYTES: count.max(2 ** 40).optional(),
     HANSA_TERMINATION_LOG: z.string().default('/dev/termination-log'),
+    HANSA_LEASE_FILE: z.string().min(1).optional(),
     LD_LIBRARY_PATH: z.string().optional(),
     CUDA_VISIBLE_DEVICES: z.string().optional(),
     NVIDIA_VISIBLE_DEVICES: z.string().optional(),
@@ -83,6 +84,8 @@ export function serveSettings(env: Readonly<Record<string, string | undefined>>)
     lameDuckSeconds: data.HANSA_LAMEDUCK_SECONDS,
     /** All request bodies in memory together. */
     bufferBytes: data.HANSA_BUFFER_BYTES ?? Math.max(2 * limits.requestBytes, 256 << 20),
+    /** Guests only: the file with the lease, without which nothing is served. */
+    leaseFile: data.HANSA_LEASE_FILE,
     terminationLog: data.HANSA_TERMINATION_LOG,
     /** What a session process gets of the environment: where to find GPU libraries and devices, and nothing else. */
     sessionEnv: defined({

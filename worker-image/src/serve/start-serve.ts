@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Identity } from '@hansa/operator/identity/identity.ts'
+import { type Clock, systemClock } from '@hansa/operator/kube/clock.ts'
 import { HansaError, messageOf } from '@hansa/operator/process/errors.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { startProbes } from '@hansa/operator/process/probes.ts'
@@ -9,7 +10,8 @@ import { decideBatching } from './batch/decide-batching.ts'
 import type { Embedder } from './embed/embedder.ts'
 import { loadEmbedder } from './embed/load-embedder.ts'
 import { startGrpcServer } from './grpc/server.ts'
-import { createServeMetrics } from './metrics.ts'
+import { type LeaseWatch, watchLease } from './lease.ts'
+import { createServeMetrics, watchLeaseLeft } from './metrics.ts'
 import { checkModelFiles } from './model-files.ts'
 import { createCodec } from './rest/codec.ts'
 import { createCodecThreads } from './rest/codec-threads.ts'
@@ -39,6 +41,7 @@ export type ServeDeps = {
   /** Aborts when the process is told to stop before the model is loaded. */
   signal: AbortSignal
   random?: () => number
+  clock?: Clock
 }
 
 export type Serve = {
@@ -50,6 +53,8 @@ export type Serve = {
   sessionPids(): readonly number[]
   /** Resolves when all sessions are up; the worker is ready with the first. */
   readonly allSessions: Promise<void>
+  /** Resolves when a guest's lease is over and the worker has drained for it; the process should exit. */
+  readonly leaseEnded: Promise<void>
   /** Drains as a shutdown does: not ready at once, lame duck, then refusing, then waiting for what runs. */
   close(): Promise<void>
 }
@@ -59,7 +64,7 @@ export type Serve = {
  * When the model cannot be served it writes the termination message and rejects with a HansaError; the process should exit 1.
  */
 export async function startServe(settings: ServeProcessSettings, deps: ServeDeps): Promise<Serve> {
-  const { log, registry, identity } = deps
+  const { log, registry, identity, clock = systemClock } = deps
   const { serve } = settings
   const { limits, timeouts } = serve
   const metrics = createServeMetrics(registry, { model: serve.modelName, version: serve.modelVersion })
@@ -89,9 +94,13 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     },
   })
   const scheduler = tracing === undefined ? untraced : traceInferences(untraced, tracing, serve.modelName)
+  const lease = settings.leaseFile === undefined ? undefined : watchLease(settings.leaseFile, { clock, log })
+  if (lease !== undefined) watchLeaseLeft(registry, () => lease.left() / 1000)
+  const stopLoading = lease === undefined ? deps.signal : AbortSignal.any([deps.signal, lease.ended])
   const sessionsUp = () => slots().some((slot) => slot.state === 'idle' || slot.state === 'busy')
   const unavailable = () => {
     if (phase === 'closing') return shuttingDown
+    if (lease !== undefined && lease.left() === 0) return 'there is no lease'
     if (loaded === undefined) return 'the model is being loaded'
     return sessionsUp() ? undefined : 'the session process is being restarted'
   }
@@ -138,8 +147,9 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   }, 250).unref()
 
   async function load(): Promise<void> {
+    if (lease !== undefined) await untilAborted(lease.begun, stopLoading)
     const started = performance.now()
-    const modelPath = await checkModelFiles(settings.model, settings.modelDir, serve.entrypoint, deps.signal)
+    const modelPath = await checkModelFiles(settings.model, settings.modelDir, serve.entrypoint, stopLoading)
     const { type, onUnavailable } = serve.executionProvider
     const wish = {
       wanted: settings.sessions,
@@ -166,18 +176,18 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
         residentBytes,
       },
     )
-    const first = await untilAborted(pool.loadFirst(), deps.signal)
+    const first = await untilAborted(pool.loadFirst(), stopLoading)
     const signature = { inputs: first.inputs, outputs: first.outputs }
     const maxElements = limits.requestBytes
     embedder = await loadEmbedder(settings, signature, {
       submit: scheduler.submit,
       registry,
-      signal: deps.signal,
+      signal: stopLoading,
     })
     const [slot] = pool.slots
     if (slot === undefined) throw new HansaError('InvalidSettings', 'there is no session')
-    const { state, batching } = await untilAborted(decideBatching(serve, signature, slot.run), deps.signal)
-    const { sessions, intraOpThreads, complete } = await untilAborted(pool.settle(), deps.signal)
+    const { state, batching } = await untilAborted(decideBatching(serve, signature, slot.run), stopLoading)
+    const { sessions, intraOpThreads, complete } = await untilAborted(pool.settle(), stopLoading)
     allSessions = complete
     loaded = {
       signature,
@@ -208,6 +218,7 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
 
   async function stop(): Promise<void> {
     clearInterval(sampling)
+    lease?.stop()
     await rest.close()
     await grpc.close()
     await pool?.stop()
@@ -227,10 +238,11 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
   }
 
   let closed: Promise<void> | undefined
-  async function drain(): Promise<void> {
+  async function drain(lameDuckSeconds: number): Promise<void> {
     phase = 'draining'
-    log.info({ lameDuckSeconds: settings.lameDuckSeconds, active: rest.active + grpc.active }, 'draining')
-    await delay(settings.lameDuckSeconds * 1000)
+    log.info({ lameDuckSeconds, active: rest.active + grpc.active }, 'draining')
+    // The end of a lease comes in the middle of it, too.
+    await delay(lameDuckSeconds * 1000, undefined, { signal: lease?.ended }).catch(() => undefined)
     phase = 'closing'
     rest.endIdle()
     grpc.goAway()
@@ -241,17 +253,28 @@ export async function startServe(settings: ServeProcessSettings, deps: ServeDeps
     await stop()
   }
 
+  const close = (lameDuckSeconds = settings.lameDuckSeconds) => {
+    closed ??= drain(lameDuckSeconds)
+    return closed
+  }
+
   return {
+    leaseEnded: ended(lease).then(() => close(0)),
     url: rest.url,
     grpcAddress: grpc.address,
     probesUrl: probes.url,
     allSessions,
     sessionPids: () => slots().flatMap((slot) => slot.pid ?? []),
-    close: () => {
-      closed ??= drain()
-      return closed
-    },
+    close: () => close(),
   }
+}
+
+/** Resolves at the end of the lease; never without one. */
+function ended(lease: LeaseWatch | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (lease?.ended.aborted) resolve()
+    else lease?.ended.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 async function tracingOf(settings: ServeProcessSettings, { log, registry }: ServeDeps): Promise<Tracing | undefined> {
