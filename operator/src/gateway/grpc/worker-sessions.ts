@@ -15,6 +15,8 @@ export type WorkerSessionsDeps = {
   port: number
   /** Monotonic milliseconds. */
   now: () => number
+  /** Time between pings while calls are under way; default 5 s. */
+  pingMs?: number
 }
 
 /** A call at a worker; `hasStarted` tells whether any of it may have reached the worker. */
@@ -27,7 +29,9 @@ const mostSessions = 64
 const connectMs = 3000
 const idleMs = 30_000
 const oldMs = 3_600_000 // a connection outlives neither side's certificate by much
-const pingMs = 10_000
+const defaultPingMs = 5000
+// A worker that computes may be late for a ping; one that is gone is silent for longer.
+const silentPings = 3
 const windowBytes = 1_048_576
 
 /** The HTTP/2 connections to one worker: few streams on each while there are few, none kept that is idle, silent or old. */
@@ -73,14 +77,17 @@ class WorkerSession {
   streams = 0
   #connected = false
   #retired = false
-  #answered = true
+  #unanswered = 0
+  readonly #pingMs: number
+  #heardBytes = 0
   #ping: NodeJS.Timeout | undefined
   readonly #session: ClientHttp2Session
   readonly #since: number
   readonly #now: () => number
 
-  constructor(url: string, { tls, now }: WorkerSessionsDeps) {
+  constructor(url: string, { tls, now, pingMs = defaultPingMs }: WorkerSessionsDeps) {
     this.#now = now
+    this.#pingMs = pingMs
     this.#since = now()
     const session = connect(url, {
       ...tls(),
@@ -128,7 +135,7 @@ class WorkerSession {
   open(headers: OutgoingHttpHeaders): WorkerStream {
     const stream = this.#session.request(headers, { endStream: false })
     this.streams += 1
-    this.#ping ??= setInterval(this.#checkAlive, pingMs).unref()
+    this.#ping ??= setInterval(this.#checkAlive, this.#pingMs).unref()
     stream.once('close', () => {
       this.streams -= 1
       if (this.streams > 0) return
@@ -152,14 +159,17 @@ class WorkerSession {
 
   // A worker whose node vanished sends nothing, not even a reset; without this every call would wait for its deadline.
   readonly #checkAlive = () => {
-    if (!this.#answered) {
-      this.#session.destroy(new HansaError('WorkerSilent', 'the worker does not answer pings'))
+    if (!this.#connected || this.#session.destroyed) return
+    const bytes = this.#session.socket.bytesRead
+    if (bytes !== this.#heardBytes) this.#unanswered = 0
+    this.#heardBytes = bytes
+    if (this.#unanswered >= silentPings) {
+      this.#session.destroy(new HansaError('WorkerSilent', 'the worker is silent and does not answer pings'))
       return
     }
-    if (!this.#connected) return
-    this.#answered = false
+    this.#unanswered += 1
     this.#session.ping((error) => {
-      if (error === null) this.#answered = true
+      if (error === null) this.#unanswered = 0
     })
   }
 }
