@@ -14,3 +14,18 @@ export const egressPolicyReasons = {
 } as const satisfies Record<string, ReasonCatalogue>
 
 export type EgressPolicyReason = keyof typeof egressPolicyReasons.Ready
+
+/** What stands against a request on its way out, in messages of a RemoteWork. */
+export const egressDenialReasons = [
+  'NoEgressPolicy',
+  'DataClassBelowNamespace',
+  'PolicySuspended',
+  'DataClassNotListed',
+  'NamespaceNotListed',
+  'NamespaceLabelsDiffer',
+  'WorkloadNotListed',
+  'NotFree',
+  'CurrencyDiffers',
+  'SpendLimit',
+] as const
+export type EgressDenialReason = (typeof egressDenialReasons)[number]

@@ -3,7 +3,7 @@ import { embeddingSchema, modelFileSchema } from './model.ts'
 import { currency, dataClass, envelopeText, micros, peerName, purpose, sequence, workload } from './owner-scalars.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
-import { boundedRecord, objectName, quantity } from './scalar.ts'
+import { boundedRecord, dnsSubdomain, objectName, quantity } from './scalar.ts'
 
 /** Where the executor gets the model's files: a public source, or our gateway by digest. Never a credential. */
 export const workModelSchema = z.object({
@@ -92,6 +92,10 @@ export const remoteWorkSpecSchema = z
         requestId: z.string().max(36).meta({ description: 'The request that is cancelled.' }),
         expires: z.string().max(40).meta({ format: 'date-time', description: 'When its lease is over in any case.' }),
         envelope: envelopeText.meta({ description: 'Signed cancellation.' }),
+        sequence: sequence.optional().meta({ format: 'int64', description: 'Sequence of the cancellation.' }),
+        egressPolicyName: dnsSubdomain
+          .optional()
+          .meta({ description: 'EgressPolicy whose spend limit it counts against until it is over.' }),
       })
       .optional()
       .meta({
@@ -149,6 +153,9 @@ export const remoteWorkStatusSchema = z.object({
   outbox: mailbox(outgoing, 'Signed messages for the link to deliver; the operator writes them.'),
   inbox: mailbox(incoming, 'Messages of the peer as they came; the link writes them, the operator checks them.'),
   delivered: deliveries(outgoing),
+  egressPolicyName: dnsSubdomain
+    .optional()
+    .meta({ description: 'EgressPolicy that allows it, and whose spend limit it counts against.' }),
   answer: z
     .object({
       decision: z.enum(['Pending', 'Granted', 'Refused', 'Ended']).meta({ description: "The peer's decision." }),
