@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { InferenceService } from '../../api/inference-service.ts'
+import { guestWorkLabel, leaseAnnotationName } from '../../guestlease/lease.ts'
 import { pods as podResource } from '../../kube/builtin.ts'
 import type { KubeClient } from '../../kube/client-types.ts'
 import type { Clock } from '../../kube/clock.ts'
@@ -100,7 +101,7 @@ function slimService(service: Live<InferenceService>): Live<InferenceService> {
   return {
     apiVersion,
     kind,
-    metadata: slimMetadata(metadata),
+    metadata: { ...slimMetadata(metadata), ...guestMetadata(metadata) },
     spec: {
       ...spec,
       resources: {},
@@ -127,6 +128,15 @@ function slimPod(pod: Live<Pod>): Live<Pod> {
       ...(status?.podIP === undefined ? {} : { podIP: status.podIP }),
       conditions: (status?.conditions ?? []).filter(({ type }) => type === 'Ready'),
     },
+  }
+}
+
+function guestMetadata({ labels, annotations }: Live['metadata']): Pick<Live['metadata'], 'labels' | 'annotations'> {
+  const guest = labels?.[guestWorkLabel]
+  if (guest === undefined) return {}
+  return {
+    labels: { [guestWorkLabel]: guest },
+    annotations: { [leaseAnnotationName]: annotations?.[leaseAnnotationName] ?? '' },
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type InferenceServiceSpec,
   inferenceServiceSpecSchema,
 } from '../../api/inference-service.ts'
+import { guestWorkLabel, leaseAnnotationName, parseLease } from '../../guestlease/lease.ts'
 import type { Pod } from '../../kube/pod-types.ts'
 import { type Endpoint, type RouteSpec, routeKey } from './route-spec.ts'
 
@@ -55,6 +56,7 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
       held: limits.held,
       queueDepth: limits.queueDepth,
       ...trial,
+      ...guestOf(service),
       endpoints: (podsByService.get(key) ?? [])
         .flatMap((pod) => endpoint(pod, percents, trial.mirror?.revision))
         .sort((a, b) => a.pod.localeCompare(b.pod))
@@ -62,6 +64,13 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
     })
   }
   return plan
+}
+
+/** The lease of a service that the operator made for another owner; a guest whose lease cannot be read has none. */
+function guestOf({ metadata }: InferenceService): Pick<RouteSpec, 'guest'> {
+  if (metadata.labels?.[guestWorkLabel] === undefined) return {}
+  const lease = parseLease(metadata.annotations?.[leaseAnnotationName])
+  return { guest: { uid: metadata.uid ?? '', ...(lease !== undefined && { lease }) } }
 }
 
 /** What a gateway does differently while a rollout is under way. */

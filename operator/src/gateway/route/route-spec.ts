@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { guestLeaseSchema } from '../../guestlease/lease.ts'
 
 const endpointSchema = z.object({
   /** Pod IP. */
@@ -41,6 +42,8 @@ export const routeSpecSchema = z.object({
   mirror: z
     .object({ revision: z.string().max(63), permille: z.number().min(0).max(1000), tolerance: z.number().min(0) })
     .optional(),
+  /** Set for a service that was made for another owner: it is routed while its lease lasts. The uid tells one of the same name apart. */
+  guest: z.object({ uid: z.string().max(64), lease: guestLeaseSchema.optional() }).optional(),
   endpoints: z.array(endpointSchema).max(1000),
 })
 

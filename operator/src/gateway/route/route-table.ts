@@ -18,6 +18,7 @@ export type RouteTableDeps = Omit<WorkerDeps, 'connect' | 'openSessions'> & {
 }
 
 const maxRemembered = 1000
+const longestTimerMs = 3_600_000
 
 /** All services that this gateway serves. */
 export class RouteTable {
@@ -25,6 +26,7 @@ export class RouteTable {
   /** What was counted of services that are gone: counts that the operator reads only ever grow, also when one comes back. */
   readonly #remembered = new Map<string, RouteDemand>()
   readonly #deps: RouteTableDeps
+  #cancelLeaseEnd: (() => void) | undefined
 
   constructor(deps: RouteTableDeps) {
     this.#deps = deps
@@ -58,6 +60,20 @@ export class RouteTable {
       this.#remember(route)
       this.#deps.onRemoved(route.spec.namespace, route.spec.service)
     }
+    this.#awaitLeaseEnd()
+  }
+
+  /** Closes guests' routes when their leases end, whether or not the API server is there to say anything. */
+  #awaitLeaseEnd(): void {
+    this.#cancelLeaseEnd?.()
+    const left = [...this.#routes.values()].flatMap(({ leaseLeft = 0 }) => (leaseLeft > 0 ? [leaseLeft] : []))
+    if (left.length === 0) return
+    this.#cancelLeaseEnd = this.#deps.hold.clock.after(Math.min(longestTimerMs, ...left), () => {
+      for (const route of this.#routes.values()) {
+        if (route.leaseLeft === 0) this.#retire(route.update(route.spec))
+      }
+      this.#awaitLeaseEnd()
+    })
   }
 
   /** Ends the wait of all requests that wait for a service to wake. */
@@ -66,6 +82,7 @@ export class RouteTable {
   }
 
   async destroy(): Promise<void> {
+    this.#cancelLeaseEnd?.()
     await Promise.allSettled(
       [...this.#routes.values()].flatMap(({ allWorkers }) => allWorkers.map((worker) => worker.destroy())),
     )

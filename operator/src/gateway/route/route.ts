@@ -1,3 +1,4 @@
+import { LeaseDeadline } from '../../guestlease/deadline.ts'
 import { keyFor, type Principal } from '../auth/principal.ts'
 import { RouteDemand } from '../demand/route-demand.ts'
 import { type HeldService, type HoldDeps, HoldQueue } from '../hold/hold-queue.ts'
@@ -20,8 +21,11 @@ export class Route implements HeldService {
   #mirrors: Worker[] = []
   #serviceAccounts: ReadonlySet<string> = new Set()
   readonly #deps: WorkerDeps
+  readonly #holdDeps: HoldDeps
+  #lease: { uid: string; deadline: LeaseDeadline } | undefined
 
   constructor(spec: RouteSpec, deps: WorkerDeps, holdDeps: HoldDeps, demand = new RouteDemand()) {
+    this.#holdDeps = holdDeps
     this.demand = demand
     this.key = routeKey(spec.namespace, spec.service)
     this.spec = spec
@@ -35,8 +39,10 @@ export class Route implements HeldService {
   update(spec: RouteSpec): Worker[] {
     this.spec = spec
     this.#serviceAccounts = new Set(spec.serviceAccounts)
+    this.#seeLease()
+    const isClosed = this.#isClosed()
     const before = this.#workers
-    const wanted: readonly Endpoint[] = spec.suspended ? [] : spec.endpoints
+    const wanted: readonly Endpoint[] = isClosed ? [] : spec.endpoints
     this.#workers = new Map(
       wanted.map((endpoint) => {
         const id = `${endpoint.pod} ${endpoint.address}`
@@ -50,7 +56,7 @@ export class Route implements HeldService {
     )
     this.#list = [...this.#workers.values()].filter(({ endpoint }) => endpoint.percent > 0)
     this.#mirrors = this.allWorkers.filter(({ endpoint }) => endpoint.revision === spec.mirror?.revision)
-    if (spec.suspended) this.hold.refuseAll('closed')
+    if (isClosed) this.hold.refuseAll('closed')
     else this.hold.changed()
     return [...before.values()]
   }
@@ -78,7 +84,29 @@ export class Route implements HeldService {
 
   /** Whether a request without a worker may wait for one. */
   get mayHold(): boolean {
-    return this.spec.mayWake && this.spec.holdSeconds > 0 && !this.spec.suspended
+    return this.spec.mayWake && this.spec.holdSeconds > 0 && !this.#isClosed()
+  }
+
+  /** Milliseconds until the lease of a guest ends; undefined for services of our own. */
+  get leaseLeft(): number | undefined {
+    return this.#lease?.deadline.left
+  }
+
+  /** A guest has workers only while its lease lasts; what is under way then is finished, or drained by the worker. */
+  #isClosed(): boolean {
+    return this.spec.suspended || this.leaseLeft === 0
+  }
+
+  #seeLease(): void {
+    const { guest } = this.spec
+    if (guest === undefined) {
+      this.#lease = undefined
+      return
+    }
+    if (this.#lease?.uid !== guest.uid) {
+      this.#lease = { uid: guest.uid, deadline: new LeaseDeadline(this.#holdDeps.clock) }
+    }
+    this.#lease.deadline.see(guest.lease)
   }
 
   /** Whether a new request must line up: nobody is awake, or others were here first. */
