@@ -17,6 +17,10 @@ export type Installation = {
   readonly gatewayUrl: string
   /** Where their gRPC reaches it, `https://127.0.0.1:<port>`. */
   readonly gatewayGrpcUrl: string
+  /** Where links of other owners reach ours, `127.0.0.1:<port>`; undefined where `acceptsInbound` is false. */
+  readonly linkAddress: string | undefined
+  /** Where gateways of other owners reach ours, likewise. */
+  readonly dataAddress: string | undefined
   /** The bundle that users trust, from the ConfigMap hansa-trust. */
   trustPem(): Promise<string>
   /** A service account's token for the gateway. */
@@ -28,6 +32,8 @@ export type InstallationOptions = {
   name: string
   nodes?: number
   gpusPerNode?: number
+  /** Whether other owners can connect to our link and gateway from outside; default true. */
+  acceptsInbound?: boolean
   /** More `--set` values of the chart. */
   values?: Record<string, string>
   /** YAML or JSON of objects that must be there before Hansa is installed, when its namespace is. */
@@ -40,7 +46,7 @@ export type InstallationOptions = {
 
 /** Starts an owner's control plane with process nodes and installs Hansa; resolves when its pods are ready. */
 export async function startInstallation(options: InstallationOptions): Promise<Installation> {
-  const { name, log = () => undefined } = options
+  const { name, acceptsInbound = true, log = () => undefined } = options
   const { port, range } = await freeNodePorts()
   const gatewayUrl = `https://127.0.0.1:${port}`
   const owner = await startOwner({ name, log, nodePortRange: range, ...options.owner })
@@ -69,13 +75,16 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     log(`${name}: ${nodes.length} process nodes are ready`)
     await ok(owner.kubectl(['apply', '-f', '-'], { input: localModels(systemNamespace) }))
     if (options.objects !== undefined) await ok(owner.kubectl(['apply', '-f', '-'], { input: options.objects }))
-    await install(owner, gatewayUrl, port, options.values ?? {}, log)
+    const link = acceptsInbound ? { 'link.service.type': 'NodePort', 'link.service.nodePort': String(port + 3) } : {}
+    await install(owner, gatewayUrl, port, { ...link, ...options.values }, log)
     return {
       owner,
       nodes,
       proxy,
       gatewayUrl,
       gatewayGrpcUrl: `https://127.0.0.1:${port + 1}`,
+      dataAddress: acceptsInbound ? `127.0.0.1:${port + 2}` : undefined,
+      linkAddress: acceptsInbound ? `127.0.0.1:${port + 3}` : undefined,
       stop,
       trustPem: () => trustPem(owner),
       token: (serviceAccount, namespace) => owner.createToken(serviceAccount, namespace, { audience: 'hansa' }),
@@ -99,18 +108,28 @@ async function install(
     'gateway.service.type': 'NodePort',
     'gateway.service.nodePort': String(nodePort),
     'gateway.service.grpcNodePort': String(nodePort + 1),
+    'gateway.service.dataNodePort': String(nodePort + 2),
     'fetch.localRoot.existingClaim': 'hansa-local-models',
     ...values,
   }
   const flags = Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`])
   await ok(owner.helm(['install', 'hansa', `${repository}/charts/hansa`, '-n', systemNamespace, ...flags]))
-  for (const deployment of ['operator', 'gateway', 'fetch']) {
+  for (const deployment of await deployments(owner)) {
     log(`${owner.name}: waiting for hansa-${deployment}`)
     await ok(
       owner.kubectl(['rollout', 'status', `deployment/hansa-${deployment}`, '-n', systemNamespace, '--timeout=120s']),
       () => diagnose(owner),
     )
   }
+}
+
+/** Names of Hansa's Deployments, without their prefix; the authority's first. */
+async function deployments(owner: Owner): Promise<string[]> {
+  const names = await ok(
+    owner.kubectl(['get', 'deployments', '-n', systemNamespace, '-o', 'jsonpath={.items[*].metadata.name}']),
+  )
+  const all = names.split(' ').map((name) => name.replace(/^hansa-/, ''))
+  return ['operator', ...all.filter((name) => name !== 'operator')]
 }
 
 async function trustPem(owner: Owner): Promise<string> {
@@ -137,7 +156,7 @@ async function diagnose(owner: Owner): Promise<string> {
     .filter((line) => !line.includes('loopback range'))
     .slice(-15)
   const logs = await Promise.all(
-    ['operator', 'gateway', 'fetch'].map((name) =>
+    (await deployments(owner)).map((name) =>
       owner.kubectl(['logs', `deployment/hansa-${name}`, '-n', systemNamespace, '--tail=15']),
     ),
   )
@@ -153,11 +172,16 @@ async function ok(
   throw new Error(`${stderr || stdout}\n${await explain()}`.trim())
 }
 
-/** A port for the gateway outside of what other owners on this machine use, and the range around it. */
+const taken = new Set<number>()
+
+/** A port for the gateway outside of what other owners on this machine use, and the range around it; three more follow it. */
 async function freeNodePorts(): Promise<{ port: number; range: string }> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const base = 30_000 + 10 * Math.floor(Math.random() * 270)
-    if ((await isFree(base)) && (await isFree(base + 1))) return { port: base, range: `${base}-${base + 9}` }
+    if (taken.has(base)) continue
+    taken.add(base) // owners that start side by side ask before any of them listens
+    const free = await Promise.all([0, 1, 2, 3].map((i) => isFree(base + i)))
+    if (free.every((each) => each)) return { port: base, range: `${base}-${base + 9}` }
   }
-  throw new Error('found no free port between 30000 and 32700 for the gateway')
+  throw new Error('found no free ports between 30000 and 32700 for the gateway')
 }

@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import type { FederatedOwner, PairAddresses } from './federation.ts'
+
+const apis = '/apis/hansa.dev/v1alpha1'
+
+/** Makes the Identity of an owner, of its own name, and waits until it is published. */
+export async function createIdentity(owner: FederatedOwner, more: Record<string, unknown> = {}): Promise<void> {
+  const { name, linkAddress: address, dataAddress } = owner
+  const spec = { ownerId: name, contact: `admin of ${name}`, address, dataAddress, ...more }
+  await owner.apply(stringify({ apiVersion: 'hansa.dev/v1alpha1', kind: 'Identity', metadata: { name }, spec }))
+  await isReady(owner, `identities/${name}`)
+}
+
+/**
+ * Joins two owners as their admins would: invite, acceptance and completion by files, fingerprints by telephone. Each then reaches
+ * the other by the addresses given.
+ */
+export async function joinOwners(
+  [inviter, accepter]: readonly [FederatedOwner, FederatedOwner],
+  [toAccepter, toInviter]: PairAddresses,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'hansa-join-'))
+  try {
+    const invite = join(folder, 'invite.json')
+    const acceptance = join(folder, 'acceptance.json')
+    await inviter.hansa('peer', 'invite', accepter.name, '--identity', inviter.name, '--output-file', invite)
+    await accepter.hansa(
+      'peer',
+      'accept',
+      inviter.name,
+      '--identity',
+      accepter.name,
+      invite,
+      '--output-file',
+      acceptance,
+    )
+    await inviter.hansa('peer', 'complete', accepter.name, acceptance)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+  await Promise.all([reachBy(inviter, accepter.name, toAccepter), reachBy(accepter, inviter.name, toInviter)])
+  const heard = {
+    fromInviter: await inviter.hansa('peer', 'fingerprint', accepter.name),
+    fromAccepter: await accepter.hansa('peer', 'fingerprint', inviter.name),
+  }
+  await Promise.all([
+    inviter.hansa('peer', 'verify', accepter.name, '--fingerprint', heard.fromAccepter),
+    accepter.hansa('peer', 'verify', inviter.name, '--fingerprint', heard.fromInviter),
+  ])
+  await Promise.all([isReady(inviter, `peers/${accepter.name}`), isReady(accepter, `peers/${inviter.name}`)])
+}
+
+async function reachBy(owner: FederatedOwner, peer: string, at: PairAddresses[number] | undefined): Promise<void> {
+  if (at?.link === undefined) return
+  const { status, body } = await owner.owner.request({
+    method: 'PATCH',
+    path: `${apis}/peers/${peer}`,
+    body: { spec: { address: at.link, ...(at.data !== undefined && { dataAddress: at.data }) } },
+  })
+  if (status !== 200) throw new Error(`${owner.name} cannot change its Peer ${peer}: ${status} ${JSON.stringify(body)}`)
+}
+
+const seenSchema = z.object({
+  status: z
+    .object({
+      conditions: z.array(z.object({ type: z.string(), status: z.string(), reason: z.string(), message: z.string() })),
+    })
+    .optional(),
+})
+
+async function isReady(owner: FederatedOwner, path: string, seconds = 180): Promise<void> {
+  const deadline = performance.now() + seconds * 1000
+  for (;;) {
+    const conditions = seenSchema.parse(await owner.get(`${apis}/${path}`)).status?.conditions ?? []
+    if (conditions.some(({ type, status }) => type === 'Ready' && status === 'True')) return
+    if (performance.now() > deadline) {
+      const said = conditions.map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`)
+      throw new Error(`${owner.name}: ${path} is not Ready within ${seconds} s: ${said.join('; ') || 'no status'}`)
+    }
+    await sleep(250)
+  }
+}
