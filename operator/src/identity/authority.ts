@@ -37,14 +37,19 @@ const maxSeconds = 90 * 24 * 3600
 const maxDnsNames = 16
 const dnsName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
 
-/** Makes a new authority: P-256 key, ten years, may sign end certificates only (path length 0). */
-export async function createAuthority(deps: { trustDomain: string; clock?: () => Date }): Promise<Authority> {
+/** Makes a new authority: P-256 key, ten years unless `seconds` says otherwise, may sign end certificates only (path length 0). */
+export async function createAuthority(deps: {
+  trustDomain: string
+  clock?: () => Date
+  seconds?: number
+}): Promise<Authority> {
   const clock = deps.clock ?? (() => new Date())
   const uri = trustDomainUri(deps.trustDomain)
   const keys = await generateKeys()
   const notBefore = new Date(clock().getTime() - backdateSeconds * 1000)
   const notAfter = new Date(notBefore)
-  notAfter.setUTCFullYear(notAfter.getUTCFullYear() + caYears)
+  if (deps.seconds === undefined) notAfter.setUTCFullYear(notAfter.getUTCFullYear() + caYears)
+  else notAfter.setTime(clock().getTime() + deps.seconds * 1000)
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: [{ O: ['Hansa'] }, { CN: [`Hansa authority ${randomBytes(4).toString('hex')}`] }],

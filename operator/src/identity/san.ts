@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { type Element, elements } from './der.ts'
+import { extensionOf, inside } from './extension.ts'
 
-const tags = { sequence: 0x30, octets: 0x04, oid: 0x06, extensions: 0xa3, dns: 0x82, uri: 0x86 } as const
+const tags = { dns: 0x82, uri: 0x86 } as const
 const subjectAltName = [0x55, 0x1d, 0x11] // 2.5.29.17
 
 /**
@@ -24,34 +24,11 @@ export function certificateDnsNames(pem: string): string[] {
 }
 
 function altNames(der: Uint8Array, tag: number): string[] {
-  const [certificate, ...rest] = elements(der, 0, der.length)
-  if (certificate?.tag !== tags.sequence || rest.length > 0) throw new RangeError('not one certificate')
-  const [body] = inside(der, certificate)
-  if (body?.tag !== tags.sequence) throw new RangeError('no certificate body')
-  const wrappers = inside(der, body).filter((element) => element.tag === tags.extensions)
-  const found = wrappers
-    .flatMap((wrapper) => inside(der, wrapper))
-    .flatMap((list) => inside(der, list))
-    .map((extension) => inside(der, extension))
-    .filter(([oid]) => oid?.tag === tags.oid && isOid(der, oid))
-  const [extension] = found
-  if (extension === undefined) return []
-  if (found.length > 1) throw new RangeError('more than one list of names')
-  const value = extension.at(-1)
-  if (value?.tag !== tags.octets) throw new RangeError('the list of names is no octet string')
-  const [names, ...more] = inside(der, value)
-  if (names?.tag !== tags.sequence || more.length > 0) throw new RangeError('the list of names is no sequence')
+  const names = extensionOf(der, subjectAltName)
+  if (names === undefined) return []
   return inside(der, names)
     .filter((name) => name.tag === tag)
     .map((name) => ascii(der.subarray(name.start, name.end)))
-}
-
-function inside(der: Uint8Array, { start, end }: Element): Element[] {
-  return elements(der, start, end)
-}
-
-function isOid(der: Uint8Array, { start, end }: Element): boolean {
-  return end - start === subjectAltName.length && subjectAltName.every((byte, i) => der[start + i] === byte)
 }
 
 /** Names are IA5String; of ours all characters are printable. */
