@@ -122,9 +122,20 @@ export const peerStatusSchema = z.object({
     .meta({ description: "The peer's authorities and role keys." }),
   incarnation: sequence.optional().meta({
     format: 'int64',
-    description: 'Incarnation of our state that the peer confirmed; a restore makes a new one.',
+    description:
+      'Number of our state that the peer gave to this start of our operator; epochs and sequences begin a new block with it.',
+  }),
+  confirmedNonce: nonce.optional().meta({
+    description: 'Question of the start of our operator that `incarnation` answers; another start asks again.',
   }),
   epoch: sequence.optional().meta({ format: 'int64', description: 'Highest epoch that we granted to this peer.' }),
+  told: z
+    .object({
+      answers: nonce.meta({ description: "The peer's question." }),
+      incarnation: sequence.meta({ format: 'int64', description: "Number that we gave to the peer's state." }),
+    })
+    .optional()
+    .meta({ description: "What `statement.outgoing` answers to the peer's last question; written with it." }),
   statement: z
     .object({
       outgoing: envelopeText.optional().meta({ description: 'What we tell the peer of the epochs that we saw.' }),

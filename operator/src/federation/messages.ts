@@ -141,9 +141,11 @@ export const confirmationSchema = z.object({
   ...header,
   /** Highest epoch that the audience granted to us. */
   epoch: sequence,
-  /** Highest incarnation that the audience told us. */
+  /** Incarnation of the audience: the number that we give its state for the question `answers`; larger than any before. */
   incarnation: sequence,
-  /** The audience's question that this answers: its incarnation nonce, from its own confirmation. */
+  /** Incarnation of the issuer's own state, as far as it knows; what it is given next must be larger. */
+  ownIncarnation: sequence.optional(),
+  /** The audience's question that this answers: `asks` of its own confirmation. */
   answers: nonce.optional(),
   /** Ours, new with each start of our operator. */
   asks: nonce,
