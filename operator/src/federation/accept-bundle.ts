@@ -33,6 +33,8 @@ export function acceptBundle(peer: Peer, now: number): Acceptance {
       ...old,
     })
     if (!verdict.ok) {
+      // That of the join gets old in the course of things.
+      if (from === 'spec.bundle' && accepted !== undefined) return
       refused.push({ from, problem: verdict.problem })
       return
     }
