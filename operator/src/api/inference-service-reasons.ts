@@ -8,7 +8,7 @@ const suspended = {
 
 /**
  * Reasons of each condition of an InferenceService. `Ready` has no reasons of its own but `Ready`: it repeats the reason and the
- * message of the first of the others that is not True, in the order of this record.
+ * message of the first of ModelVerified, WorkersReady and Routable that is not True. RolledOut and PeersReady stand apart.
  */
 export const inferenceServiceReasons = {
   ModelVerified: {
@@ -165,6 +165,46 @@ export const inferenceServiceReasons = {
       remedy: '`kubectl hansa rollout retry NAME` tries the same revision again.',
     },
   },
+  PeersReady: {
+    PeersReady: { status: 'True', meaning: 'All peers run the wanted workers.', remedy: nothingToDo },
+    NotPlaced: {
+      status: 'False',
+      meaning: 'Nothing is asked of a peer yet: the Model is not verified here, or cannot be handed out.',
+      remedy: 'See the message, and the condition ModelVerified.',
+    },
+    EgressDenied: {
+      status: 'False',
+      meaning: 'No EgressPolicy lets the namespace and its data class use a peer.',
+      remedy: 'Ask the cluster admin for an EgressPolicy.',
+    },
+    SpendLimit: {
+      status: 'False',
+      meaning: 'The spend limit of the EgressPolicy is taken by other work.',
+      remedy: 'Ask for less, for cheaper, or ask the cluster admin.',
+    },
+    PeerRefused: {
+      status: 'False',
+      meaning: 'A peer refused, or ended what it had granted; all its reasons are in `status.owners`.',
+      remedy: 'Change what is asked for, or call the admin of the peer.',
+    },
+    PeerFailed: {
+      status: 'False',
+      meaning: 'Workers do not start at a peer; its words are in `status.owners`.',
+      remedy: 'Read the message; the admin of the peer sees more.',
+    },
+    PeerProgressing: { status: 'False', meaning: 'Workers are starting at a peer.', remedy: nothingToDo },
+    PeerDeciding: { status: 'Unknown', meaning: 'A peer has not answered yet.', remedy: nothingToDo },
+    PeerNotReady: {
+      status: 'Unknown',
+      meaning: 'A Peer is not verified, is frozen, cannot be reached, or does not exist.',
+      remedy: 'See the Peer.',
+    },
+    LeaseUncertain: {
+      status: 'Unknown',
+      meaning: 'A peer was not heard of in time. Its workers may run until their lease is over; nothing is deleted.',
+      remedy: 'See the Peer; check the network.',
+    },
+  },
   Ready: {
     Ready: {
       status: 'True',
@@ -179,10 +219,12 @@ export type ModelVerifiedReason = keyof typeof inferenceServiceReasons.ModelVeri
 export type WorkersReadyReason = keyof typeof inferenceServiceReasons.WorkersReady
 export type RolledOutReason = keyof typeof inferenceServiceReasons.RolledOut
 export type RoutableReason = keyof typeof inferenceServiceReasons.Routable
+export type PeersReadyReason = keyof typeof inferenceServiceReasons.PeersReady
 /** Every reason that an InferenceService's conditions can have. */
 export type InferenceServiceReason =
   | ModelVerifiedReason
   | WorkersReadyReason
   | RoutableReason
   | RolledOutReason
+  | PeersReadyReason
   | 'Ready'

@@ -520,7 +520,7 @@ export const inferenceServiceStatusSchema = z.object({
     .optional()
     .meta({
       description:
-        '`ModelVerified`, `WorkersReady`, `Routable`, and `Ready` as their sum; `RolledOut` apart from them.',
+        '`ModelVerified`, `WorkersReady`, `Routable`, and `Ready` as their sum; `RolledOut` and `PeersReady` apart from them.',
       ...listMap('type'),
     }),
 })

@@ -39,6 +39,11 @@ export const remoteWorkReasons = {
       meaning: 'The peer ended the lease; its reasons are in `status.answer`.',
       remedy: 'Read the reasons.',
     },
+    Cancelled: {
+      status: 'False',
+      meaning: 'We cancelled it: an EgressPolicy no longer allows it, or its data class was raised.',
+      remedy: 'See the condition Delivered.',
+    },
     LeaseUncertain: {
       status: 'Unknown',
       meaning: 'The peer was not heard of in time. The work may run there until the lease is over; nothing is deleted.',

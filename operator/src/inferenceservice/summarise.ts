@@ -48,6 +48,8 @@ export function summarise(observed: Observed, now: Date): InferenceServiceStatus
     const status = inferenceServiceReasons.RolledOut[reason].status
     conditions.push({ type: 'RolledOut', status, reason, message, observedGeneration: generation })
   }
+  // Another controller's: taken over, it would be written back when it is old.
+  const before = service.status?.conditions?.filter(({ type }) => type !== 'PeersReady')
   const revision = plan.traffic[0]?.revision
   const latest = observed.latestRevision ?? service.status?.latestRevision
   return {
@@ -61,7 +63,7 @@ export function summarise(observed: Observed, now: Date): InferenceServiceStatus
     traffic: plan.traffic,
     desiredReplicas: plan.wantedReplicas,
     ...(plan.rollout !== undefined && { rollout: plan.rollout }),
-    conditions: setConditions(service.status?.conditions, conditions, now),
+    conditions: setConditions(before, conditions, now),
   }
 }
 
