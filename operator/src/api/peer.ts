@@ -6,6 +6,7 @@ import { dnsLabel, objectName } from './scalar.ts'
 
 export const joinSchema = z.object({
   role: z.enum(['Inviter', 'Accepter']).meta({ description: 'Which side of the join we are.' }),
+  ownRootKey: publicKey.optional().meta({ description: 'Our public root key at the time of the join.' }),
   inviteSha256: sha256.optional().meta({ description: 'SHA-256 of the bytes of the invite.' }),
   inviterNonce: nonce.meta({ description: 'Nonce of the invite.' }),
   accepterNonce: nonce.optional().meta({ description: 'Nonce of the acceptance.' }),

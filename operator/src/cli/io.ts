@@ -14,6 +14,9 @@ export type Io = {
   now(): number
 }
 
+/** Asks a person and reads one line of at most 1,000 characters; undefined at the end of input. */
+export type Ask = (question: string, signal: AbortSignal) => Promise<string | undefined>
+
 const codes = { red: 31, green: 32, yellow: 33, grey: 90, bold: 1 }
 export type Colour = keyof typeof codes
 

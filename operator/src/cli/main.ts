@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { askOn } from './ask.ts'
 import { connectByKubeconfig } from './connect.ts'
 import { runProgram } from './run-program.ts'
 
@@ -25,6 +26,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
     now: Date.now,
   },
   connect: connectByKubeconfig(process.env),
+  ask: askOn(process.stdin, process.stderr),
   version,
   signal: interrupted.signal,
 })

@@ -1,11 +1,15 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { KubeClient } from '../kube/client-types.ts'
-import type { Connect } from './connect.ts'
+import type { Connect, ConnectOptions } from './connect.ts'
 import { exitCodeHelp, exitCodes } from './exit-code.ts'
-import type { Io } from './io.ts'
+import { addFreezeCommands } from './freeze-commands.ts'
+import { addGuestCommands } from './guest-commands.ts'
+import { addIdentityCommands } from './identity-commands.ts'
+import type { Ask, Io } from './io.ts'
 import { addKeyCommands } from './key-commands.ts'
 import { type ClusterOptions, namespaceOption, onCluster, outputOption } from './options.ts'
 import type { Format } from './output.ts'
+import { addPeerCommands } from './peer-commands.ts'
 import { addRolloutCommands } from './rollout-commands.ts'
 
 export type ProgramDeps = {
@@ -15,6 +19,8 @@ export type ProgramDeps = {
   readonly signal: AbortSignal
   /** Random bytes for keys; those of node:crypto when left out. */
   readonly random?: (bytes: number) => Uint8Array
+  /** Asks a question and reads one line; undefined at the end of input. Left out: nobody is there to answer. */
+  readonly ask?: Ask
   setExitCode(code: number): void
 }
 
@@ -36,7 +42,7 @@ export function createProgram(deps: ProgramDeps): Command {
     .helpCommand(false)
 
   /** Runs an action with a client, and closes it whatever comes. */
-  async function withClient<T>(options: ClusterOptions, action: (client: KubeClient) => Promise<T>): Promise<T> {
+  async function withClient<T>(options: ConnectOptions, action: (client: KubeClient) => Promise<T>): Promise<T> {
     const client = await deps.connect(options)
     try {
       return await action(client)
@@ -135,6 +141,10 @@ export function createProgram(deps: ProgramDeps): Command {
     })
 
   addKeyCommands(program, deps, withClient)
+  addIdentityCommands(program, deps, withClient)
+  addPeerCommands(program, deps, withClient)
+  addGuestCommands(program, deps, withClient)
+  addFreezeCommands(program, deps, withClient)
 
   program
     .command('version')
