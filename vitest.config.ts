@@ -9,7 +9,7 @@ export default defineConfig({
           include: [
             'operator/src/**/*.test.ts',
             'worker-image/src/**/*.test.ts',
-            'test/{cluster,tools,promises,demo,builders}/**/*.test.ts',
+            'test/{cluster,tools,promises,demo,builders,fault}/**/*.test.ts',
           ],
           testTimeout: 20_000,
         },

@@ -28,22 +28,15 @@ export async function joinOwners(
   try {
     const invite = join(folder, 'invite.json')
     const acceptance = join(folder, 'acceptance.json')
-    await inviter.hansa('peer', 'invite', accepter.name, '--identity', inviter.name, '--output-file', invite)
+    await inviter.hansa('peer', 'invite', accepter.name, '--identity', inviter.name, '--file', invite)
     await accepter.hansa(
-      'peer',
-      'accept',
-      inviter.name,
-      '--identity',
-      accepter.name,
-      invite,
-      '--output-file',
-      acceptance,
+      ...['peer', 'accept', invite, '--name', inviter.name, '--identity', accepter.name, '--file', acceptance],
+      ...reach(toInviter),
     )
-    await inviter.hansa('peer', 'complete', accepter.name, acceptance)
+    await inviter.hansa('peer', 'complete', acceptance, ...reach(toAccepter))
   } finally {
     await rm(folder, { recursive: true })
   }
-  await Promise.all([reachBy(inviter, accepter.name, toAccepter), reachBy(accepter, inviter.name, toInviter)])
   const heard = {
     fromInviter: await inviter.hansa('peer', 'fingerprint', accepter.name),
     fromAccepter: await accepter.hansa('peer', 'fingerprint', inviter.name),
@@ -55,14 +48,12 @@ export async function joinOwners(
   await Promise.all([isReady(inviter, `peers/${accepter.name}`), isReady(accepter, `peers/${inviter.name}`)])
 }
 
-async function reachBy(owner: FederatedOwner, peer: string, at: PairAddresses[number] | undefined): Promise<void> {
-  if (at?.link === undefined) return
-  const { status, body } = await owner.owner.request({
-    method: 'PATCH',
-    path: `${apis}/peers/${peer}`,
-    body: { spec: { address: at.link, ...(at.data !== undefined && { dataAddress: at.data }) } },
-  })
-  if (status !== 200) throw new Error(`${owner.name} cannot change its Peer ${peer}: ${status} ${JSON.stringify(body)}`)
+/** Flags by which an admin says that the other is reached elsewhere than its bundle says. */
+function reach(at: PairAddresses[number] | undefined): string[] {
+  return [
+    ...(at?.link === undefined ? [] : ['--address', at.link]),
+    ...(at?.data === undefined ? [] : ['--data-address', at.data]),
+  ]
 }
 
 const seenSchema = z.object({
