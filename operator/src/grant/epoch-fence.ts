@@ -20,7 +20,11 @@ export type TrainingResult = {
   readonly round: number
 }
 
-export type FenceRefusal = 'OlderAttempt' | 'OtherRequest' | 'OlderEpoch' | 'Counted' | 'OutOfOrder'
+/** Who made an answer or a result. */
+export type Origin = Omit<TrainingResult, 'round'>
+
+export type OriginRefusal = 'OlderAttempt' | 'OtherRequest' | 'OlderEpoch'
+export type FenceRefusal = OriginRefusal | 'Counted' | 'OutOfOrder'
 
 /**
  * Turns the fence to a new placement, before its Request is released: results of every earlier attempt are refused from then on. An attempt
@@ -47,6 +51,14 @@ export function raiseFence(
   return { ...fence, epoch: answer.epoch }
 }
 
+/** Why nothing of this origin may be taken any more; undefined when it may. */
+export function refuseOrigin(fence: EpochFence | undefined, origin: Origin): OriginRefusal | undefined {
+  if (fence === undefined) return 'OtherRequest'
+  if (origin.attempt < fence.attempt) return 'OlderAttempt'
+  if (origin.attempt !== fence.attempt || origin.requestId !== fence.requestId) return 'OtherRequest'
+  return origin.epoch < fence.epoch ? 'OlderEpoch' : undefined
+}
+
 /**
  * Whether a result counts. Rounds count once each and in order, whichever attempt and epoch made them; a result for a round that was
  * counted can be acknowledged but adds nothing.
@@ -55,11 +67,8 @@ export function judgeResult(
   fence: EpochFence | undefined,
   result: TrainingResult,
 ): { ok: true; fence: EpochFence } | { ok: false; reason: FenceRefusal } {
-  if (fence === undefined) return { ok: false, reason: 'OtherRequest' }
-  if (result.attempt < fence.attempt) return { ok: false, reason: 'OlderAttempt' }
-  if (result.attempt !== fence.attempt || result.requestId !== fence.requestId)
-    return { ok: false, reason: 'OtherRequest' }
-  if (result.epoch < fence.epoch) return { ok: false, reason: 'OlderEpoch' }
+  const reason = refuseOrigin(fence, result)
+  if (fence === undefined || reason !== undefined) return { ok: false, reason: reason ?? 'OtherRequest' }
   if (result.round <= fence.round) return { ok: false, reason: 'Counted' }
   if (result.round !== fence.round + 1) return { ok: false, reason: 'OutOfOrder' }
   return { ok: true, fence: { ...fence, epoch: result.epoch, round: result.round } }

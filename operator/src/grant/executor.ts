@@ -100,25 +100,30 @@ export function askDueMs(
 
 export type RenewalTaken =
   | { ok: true; change: LeaseChange }
-  | { ok: false; reason: 'Over' | 'OtherEpoch' | 'OtherNonce' }
+  | { ok: false; reason: 'Over' | 'OtherEpoch' | 'OtherNonce' | 'Late' }
 
 /**
  * Takes a renewal that answers an ask of this process: the lease then lasts until the *send* time of that ask plus TTL, however
- * long the answer took. A late one does not bring a lease back.
+ * long the answer took. A late one does not bring a lease back. For Train it must come before the next ask would be made, since
+ * workers are given what is left after that time for their way (see `leaseFile`).
  */
 export function takeRenewal(input: {
+  workload: Workload
   lease: ExecutorLease
   memory: ExecutorMemory
   renewal: Pick<MessageOf<'Renewal'>, 'epoch' | 'nonce'>
   now: Now
+  timing?: LeaseTiming
 }): RenewalTaken {
-  const { lease, memory, renewal, now } = input
+  const { workload, lease, memory, renewal, now, timing = leaseTiming } = input
   if (isOver(memory, now)) return { ok: false, reason: 'Over' }
   if (renewal.epoch !== lease.epoch) return { ok: false, reason: 'OtherEpoch' }
   const ask = memory.asks.find(({ nonce }) => nonce === renewal.nonce)
   if (ask === undefined) return { ok: false, reason: 'OtherNonce' }
-  const deadlineMs = Math.max(memory.deadlineMs, ask.sentMs + lease.ttlSeconds * 1_000)
-  if (now.monotonicMs >= ask.sentMs + lease.ttlSeconds * 1_000) return { ok: false, reason: 'OtherNonce' }
+  const ttlMs = lease.ttlSeconds * 1_000
+  const inTimeMs = ask.sentMs + ttlMs * (workload === 'Train' ? timing.askAgainAfter : 1)
+  if (now.monotonicMs >= inTimeMs) return { ok: false, reason: 'Late' }
+  const deadlineMs = Math.max(memory.deadlineMs, ask.sentMs + ttlMs)
   return {
     ok: true,
     change: {
@@ -176,7 +181,7 @@ export function stepLease(input: {
   if (isOver(before, now)) return { ...over, ended: 'LeaseExpired' }
   let change: LeaseChange = { lease: input.lease, memory: before }
   if (renewal !== undefined) {
-    const taken = takeRenewal({ lease: change.lease, memory: change.memory, renewal, now })
+    const taken = takeRenewal({ workload, lease: change.lease, memory: change.memory, renewal, now, timing })
     if (taken.ok) change = taken.change
   }
   if (askDueMs(change.lease, change.memory, now, timing) === 0) change = askRenewal({ ...change, nonce, now })

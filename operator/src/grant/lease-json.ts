@@ -15,8 +15,9 @@ export type LeaseFile = {
 }
 
 /**
- * Content of the lease's ConfigMap. A worker sees a renewal later than the operator did, so a Train worker, of which there must
- * never be two, is given two thirds of the TTL: the rest is for the way. Serving workers may overlap and get all of it.
+ * Content of the lease's ConfigMap, to be written while `mayRun` alone. A worker sees a renewal later than the operator did, so a Train
+ * worker, of which there must never be two, is given two thirds of the TTL: one sixth is for the renewal's way (`takeRenewal`), one
+ * for the file's. Serving workers may overlap and get all of it.
  */
 export function leaseFile(workload: Workload, lease: ExecutorLease): LeaseFile {
   const { epoch, renewals, ttlSeconds, expiresTime } = lease

@@ -58,7 +58,7 @@ export function takeAnswer(input: {
   work: RequestedWork
   status: RequesterStatus
   memory: RequesterMemory
-  answer: MessageOf<'Answer'>
+  answer: Pick<MessageOf<'Answer'>, 'sequence' | 'requestSha256' | 'decision' | 'refusals' | 'lease'>
   /** SHA-256 of the payload of the Request that we signed. */
   requestSha256: string
   /** Monotonic time of the start of this process. */
