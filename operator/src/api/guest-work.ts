@@ -3,7 +3,7 @@ import { envelopeText, peerName, requestId, sequence, sha256 } from './owner-sca
 import { deliveries, mailbox, refusalSchema } from './remote-work.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
-import { dnsLabel, objectName } from './scalar.ts'
+import { boundedRecord, dnsLabel, objectName, quantity } from './scalar.ts'
 
 const incoming = ['Renewal', 'Cancel'] as const
 const outgoing = ['Answer', 'RenewalAsk', 'Report'] as const
@@ -64,6 +64,9 @@ export const guestWorkStatusSchema = z.object({
     })
     .optional()
     .meta({ description: 'Objects that we made for it.' }),
+  reserved: boundedRecord(quantity, 16)
+    .optional()
+    .meta({ description: 'What all its workers together reserve; it counts against the quota while they exist.' }),
   replicas: z.int().min(0).optional().meta({ format: 'int32', description: 'Workers that exist.' }),
   readyReplicas: z.int().min(0).optional().meta({ format: 'int32', description: 'Workers that are ready.' }),
   gpuSeconds: z

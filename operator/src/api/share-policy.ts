@@ -104,10 +104,16 @@ export const sharePolicySpecSchema = z
       .meta({ description: 'true accepts nothing new and ends the leases of this policy.' }),
   })
   .meta(
-    rules({
-      rule: "self.availability != 'IdleOnly' || self.priorityClassName != ''",
-      message: 'IdleOnly must have a priorityClassName, so that our own pods can evict guests',
-    }),
+    rules(
+      {
+        rule: "self.availability != 'IdleOnly' || self.priorityClassName != ''",
+        message: 'IdleOnly must have a priorityClassName, so that our own pods can evict guests',
+      },
+      {
+        rule: 'self.targetNamespace == oldSelf.targetNamespace',
+        message: 'targetNamespace must not change, for guests run there; make another SharePolicy',
+      },
+    ),
   )
 
 export const sharePolicyStatusSchema = z.object({

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { sharePolicy, work } from '../../../test/builders/work.ts'
 import type { Work } from '../api/remote-work.ts'
 import type { SharePolicySpec } from '../api/share-policy.ts'
-import { type Decision, decide, type PolicyView, type Question, type Usage } from './decide.ts'
+import { type Decision, decide, type PolicyView, type Question } from './decide.ts'
 import { amountsOf } from './resources.ts'
+import type { Usage } from './usage.ts'
 
 const now = Date.parse('2026-07-10T12:00:00Z')
 const nothing: Usage = { leases: 0, amounts: new Map() }

@@ -3,7 +3,8 @@ import type { Refusal, Work } from '../api/remote-work.ts'
 import type { SharePolicySpec } from '../api/share-policy.ts'
 import { windowState } from '../sharepolicy/windows.ts'
 import { invalidities } from './invalid-work.ts'
-import { type Amounts, add, amountsOf, askedNames, quantity, times, workerAmounts } from './resources.ts'
+import { add, amountsOf, askedNames, quantity, times, workerAmounts } from './resources.ts'
+import type { Usage } from './usage.ts'
 
 /** A SharePolicy as a decision sees it. */
 export type PolicyView = {
@@ -13,9 +14,6 @@ export type PolicyView = {
   readonly problem?: { readonly reason: string; readonly message: string } | undefined
   readonly settling?: boolean
 }
-
-/** What leases of a policy have already. */
-export type Usage = { readonly leases: number; readonly amounts: Amounts }
 
 export type Question = {
   readonly work: Work

@@ -121,6 +121,19 @@ export type Event = KubeObject & {
 
 export type Namespace = KubeObject & { spec?: { finalizers?: string[] }; status?: { phase?: 'Active' | 'Terminating' } }
 
+export type Taint = { key: string; value?: string; effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute' }
+export type Node = KubeObject & {
+  spec?: { unschedulable?: boolean; taints?: Taint[] }
+  status?: { allocatable?: Record<string, string>; conditions?: NativeCondition[] }
+}
+
+export type ResourceQuota = KubeObject & {
+  spec: { hard?: Record<string, string> }
+  status?: { hard?: Record<string, string>; used?: Record<string, string> }
+}
+
+export type PriorityClass = KubeObject & { value: number; globalDefault?: boolean; preemptionPolicy?: string }
+
 export type TokenReview = KubeObject & {
   spec: { token: string; audiences?: string[] }
   status?: {
@@ -155,6 +168,19 @@ export const namespaces = defineResource<Namespace>({
   ...core,
   plural: 'namespaces',
   kind: 'Namespace',
+  namespaced: false,
+})
+export const nodes = defineResource<Node>({ ...core, plural: 'nodes', kind: 'Node', namespaced: false })
+export const resourceQuotas = defineResource<ResourceQuota>({
+  ...core,
+  plural: 'resourcequotas',
+  kind: 'ResourceQuota',
+})
+export const priorityClasses = defineResource<PriorityClass>({
+  group: 'scheduling.k8s.io',
+  version: 'v1',
+  plural: 'priorityclasses',
+  kind: 'PriorityClass',
   namespaced: false,
 })
 export const deployments = defineResource<Deployment>({

@@ -85,6 +85,18 @@ export type LabelSelector = {
   matchExpressions?: { key: string; operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'; values?: string[] }[]
 }
 
+export type NodeSelectorTerm = {
+  matchExpressions?: {
+    key: string
+    operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt'
+    values?: string[]
+  }[]
+  matchFields?: unknown[]
+}
+export type NodeAffinity = {
+  requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms: NodeSelectorTerm[] }
+}
+
 export type PodSpec = {
   containers: Container[]
   initContainers?: (Container & { restartPolicy?: 'Always' })[]
@@ -94,6 +106,10 @@ export type PodSpec = {
   tolerations?: Toleration[]
   runtimeClassName?: string
   priorityClassName?: string
+  priority?: number
+  schedulingGates?: { name: string }[]
+  overhead?: ResourceList
+  affinity?: { nodeAffinity?: NodeAffinity }
   restartPolicy?: 'Always' | 'OnFailure' | 'Never'
   serviceAccountName?: string
   automountServiceAccountToken?: boolean
@@ -161,6 +177,7 @@ export type Pod = KubeObject & {
     podIPs?: { ip: string }[]
     hostIP?: string
     startTime?: string
+    nominatedNodeName?: string
     conditions?: NativeCondition[]
     initContainerStatuses?: ContainerStatus[]
     containerStatuses?: ContainerStatus[]
