@@ -1,5 +1,8 @@
 import { z } from 'zod'
 
+/** Header by which a cache, or the gateway, tells the fetch worker in the name of which namespace it asks. */
+export const namespaceHeader = 'x-hansa-namespace'
+
 /** How far the fetch worker is with one Model, as `/v1/models` says it (docs/architecture.md, "Models"). */
 export const fetchStateSchema = z.object({
   uid: z.string(),

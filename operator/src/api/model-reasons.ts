@@ -51,6 +51,22 @@ export const modelReasonTexts = {
     meaning: 'The source stopped sending bytes; the download is resumed later from where it stopped.',
     remedy: 'Wait, or use a faster mirror.',
   },
+  PeerUnreachable: {
+    status: 'False',
+    meaning: 'Our gateway has no connection to the gateway of the peer that has the files.',
+    remedy:
+      'Wait; if it stays, check `dataAddress` and `proxy` of the Peer, and that one side can reach the other (docs/data-path.md).',
+  },
+  PeerRefused: {
+    status: 'False',
+    meaning: 'The gateway of the peer does not give the file: the request was ended there, or does not name it.',
+    remedy: 'Nothing here; the peer sees why in the log of its gateway and in its RemoteWork.',
+  },
+  PeerWorkNotGranted: {
+    status: 'False',
+    meaning: 'No granted GuestWork of that peer and request has its objects in this namespace.',
+    remedy: 'Only the operator makes Models with `source.peer`; delete one that was made by hand.',
+  },
   CredentialsNotGranted: {
     status: 'False',
     meaning: 'The fetch worker may not read the named Secret, or the Secret or its keys are missing.',

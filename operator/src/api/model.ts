@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { peerName, requestId } from './owner-scalars.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
 import { dnsSubdomain, objectName, relativePathOrEmptyPattern, relativePathPattern } from './scalar.ts'
@@ -107,6 +108,11 @@ const huggingFaceSourceSchema = z.object({
   }),
 })
 
+const peerSourceSchema = z.object({
+  peerName: peerName.meta({ description: 'Name of the Peer whose gateway has the files.' }),
+  requestId: requestId.meta({ description: 'Id of the granted request that names them.' }),
+})
+
 /** How a model turns text into vectors; what it says is part of the model, not of a service. */
 export const embeddingSchema = z.object({
   tokenizer: z
@@ -148,12 +154,16 @@ export const modelSourceSchema = z
     local: localSourceSchema
       .optional()
       .meta({ description: 'Files on the fetch worker, for demos and air-gapped sites.' }),
+    peer: peerSourceSchema.optional().meta({
+      description:
+        'Files at the gateway of another owner, by digest. The operator sets it for guests; it opens nothing in another namespace than that of the granted request.',
+    }),
   })
   .meta({
     description: 'Where the files are; exactly one member.',
     ...rules({
-      rule: '[has(self.https), has(self.oci), has(self.huggingFace), has(self.pvc), has(self.local)].filter(x, x).size() == 1',
-      message: 'source must have exactly one of https, oci, huggingFace, pvc and local',
+      rule: '[has(self.https), has(self.oci), has(self.huggingFace), has(self.pvc), has(self.local), has(self.peer)].filter(x, x).size() == 1',
+      message: 'source must have exactly one of https, oci, huggingFace, pvc, local and peer',
     }),
   })
 

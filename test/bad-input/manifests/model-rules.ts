@@ -22,7 +22,7 @@ function bad(
 /** Models that break rules between fields. */
 export function modelRules(): Row[] {
   const change = (path: Path, value: unknown) => spoil(httpsModel('rules'), ['spec', ...path], value)
-  const exactlyOne = 'source must have exactly one of https, oci, huggingFace, pvc and local'
+  const exactlyOne = 'source must have exactly one of https, oci, huggingFace, pvc, local and peer'
   const https = { url: 'https://models.example/v1/' }
   const local = { path: 'a' }
   const pvc = { claimName: 'models' }

@@ -1,7 +1,7 @@
+import { namespaceHeader } from '@hansa/operator/api/fetch-state.ts'
 import { messageOf } from '@hansa/operator/process/errors.ts'
 import { type Dispatcher, request } from 'undici'
 import { CallRefused } from '../fetch/mtls-server.ts'
-import { namespaceHeader } from '../fetch/server.ts'
 
 export type Upstream = {
   /** Size of a blob that the namespace may have; undefined: it may not, or there is none. */

@@ -22,7 +22,8 @@ export const modelRequestSchema = z
     entrypoint: z.string().min(1).max(255).optional(),
   })
   .refine(({ source }) => sourceKinds(source).length === 1 && source.pvc === undefined, {
-    message: 'source must have exactly one of https, oci, huggingFace and local; files on a claim are checked by a Job',
+    message:
+      'source must have exactly one of https, oci, huggingFace, local and peer; files on a claim are checked by a Job',
     path: ['source'],
   })
   .refine(({ files }) => new Set(files.map(({ path }) => path)).size === files.length, {

@@ -7,22 +7,26 @@ import { huggingFaceSource } from './hugging-face-source.ts'
 import type { ModelRequest } from './model-record.ts'
 import { ociSource } from './oci-source.ts'
 import { openSource, type SourceDeps } from './open-source.ts'
+import { openPeerBlob, type PeerBlobs } from './peer-source.ts'
 
 export type ObtainDeps = SourceDeps &
   Omit<DownloadDeps, 'progress'> & {
     localRoot: string | undefined
+    /** Our gateway, which has the connections to peers; undefined: no owner is joined. */
+    peerBlobs: PeerBlobs | undefined
     credentials: CredentialsDeps
   }
 
 /** Brings one file into the file `part`, checked for size and digest. */
 export type ObtainFile = (wanted: WantedFile, part: string, progress: DownloadDeps['progress']) => Promise<void>
 
-export type SourceKind = 'https' | 'oci' | 'huggingFace' | 'local'
+export type SourceKind = 'https' | 'oci' | 'huggingFace' | 'local' | 'peer'
 
-export function sourceKind({ https, oci, huggingFace }: ModelRequest['source']): SourceKind {
+export function sourceKind({ https, oci, huggingFace, peer }: ModelRequest['source']): SourceKind {
   if (https !== undefined) return 'https'
   if (oci !== undefined) return 'oci'
-  return huggingFace === undefined ? 'local' : 'huggingFace'
+  if (huggingFace !== undefined) return 'huggingFace'
+  return peer === undefined ? 'local' : 'peer'
 }
 
 /** How one attempt at a model gets its files, several at once if need be; `signal` ends all of them. */
@@ -32,7 +36,7 @@ export function obtainFrom(
   deps: ObtainDeps,
 ): ObtainFile {
   const { namespace, source } = request
-  const { https, oci, huggingFace, local } = source
+  const { https, oci, huggingFace, local, peer } = source
   if (oci !== undefined) return ociSource(namespace, oci, signal, deps)
   if (huggingFace !== undefined) return huggingFaceSource(namespace, huggingFace, signal, deps)
   return async (wanted, part, progress) => {
@@ -47,6 +51,10 @@ export function obtainFrom(
       const open = (headers: Record<string, string>, stop: AbortSignal) =>
         openSource(url, { headers, credentials, signal: stop }, deps)
       await download({ open, host: url.host }, wanted, part, signal, { ...deps, progress })
+    } else if (peer !== undefined) {
+      const open = (headers: Record<string, string>, stop: AbortSignal) =>
+        openPeerBlob({ ...peer, namespace, sha256: wanted.sha256 }, headers, stop, deps.peerBlobs)
+      await download({ open, host: `peer ${peer.peerName}` }, wanted, part, signal, { ...deps, progress })
     } else if (local !== undefined) {
       if (deps.localRoot === undefined) {
         throw new FetchError('LocalSourceDisabled', 'no local root is set for the fetch worker', {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { namespaceHeader } from '@hansa/operator/api/fetch-state.ts'
 import { dnsLabel } from '@hansa/operator/api/scalar.ts'
 import type { Identity } from '@hansa/operator/identity/identity.ts'
 import { readBody } from '@hansa/operator/identity/read-body.ts'
@@ -16,8 +17,8 @@ export type ServerDeps = {
   identity: Identity
   /** Identity of the operator; workers are recognised by the trust domain of `identity`. */
   operatorUri: string
-  /** Identity of the caches of nodes. */
-  cacheUri: string
+  /** Identities that ask in the name of a namespace: caches of nodes, and our gateway for peers. */
+  inNameOf: readonly string[]
   models: ModelsApi
   registry: Registry
   blobs: BlobStore
@@ -27,9 +28,6 @@ export type ServerDeps = {
 }
 
 type Caller = { operator: true } | { operator: false; namespace: string }
-
-/** By which a cache says for whom it asks. */
-export const namespaceHeader = 'x-hansa-namespace'
 
 const longestBody = 1024 * 1024
 const bodyMilliseconds = 10_000
@@ -74,8 +72,8 @@ export async function startServer(
 
   function callerOf(request: IncomingMessage, uri: string | undefined): Caller {
     if (uri === deps.operatorUri) return { operator: true }
-    if (uri === deps.cacheUri) {
-      // The cache has seen the worker's certificate; it asks in the name of the worker's namespace.
+    if (uri !== undefined && deps.inNameOf.includes(uri)) {
+      // The cache has seen the worker's certificate, the gateway the RemoteWork that promised the file to a peer.
       const namespace = request.headers[namespaceHeader]
       if (typeof namespace === 'string' && dnsLabel.safeParse(namespace).success) return { operator: false, namespace }
       throw new CallRefused(400, 'Invalid', `the header ${namespaceHeader} must name a namespace`)

@@ -28,6 +28,10 @@ export const fetchSettingsSchema = z.object({
     .meta({ description: 'bytes that model files may take' }),
   HANSA_FETCH_ALLOWED_CIDRS: list.default([]).meta({ description: 'private address ranges that sources may have' }),
   HANSA_SOURCE_CA_FILE: z.string().optional().meta({ description: 'authorities of private sources, PEM' }),
+  HANSA_PEER_BLOBS_URL: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .meta({ description: 'where our gateway gives files of peers; not set: there are none' }),
   HANSA_LOCAL_ROOT: z.string().optional().meta({ description: 'folder that local sources lie in' }),
   HANSA_ALLOWED_DOMAINS: list
     .optional()

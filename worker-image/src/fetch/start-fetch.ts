@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { isIPv6 } from 'node:net'
+import { identityConnector } from '@hansa/operator/identity/connector.ts'
 import type { Identity } from '@hansa/operator/identity/identity.ts'
 import { parseSpiffe, spiffe } from '@hansa/operator/identity/spiffe.ts'
 import type { Logger } from '@hansa/operator/process/log.ts'
 import { startProbes } from '@hansa/operator/process/probes.ts'
 import { Registry as Metrics } from 'prom-client'
+import { Client } from 'undici'
 import { defaultDomains } from '../model/limits.ts'
 import { addressPolicy } from './address-policy.ts'
 import { BlobStore } from './blob-store.ts'
@@ -14,6 +16,7 @@ import { KeyedLimit } from './keyed-limit.ts'
 import { fetchMetrics } from './metrics.ts'
 import { ModelsApi } from './models-api.ts'
 import type { Lookup } from './open-source.ts'
+import type { PeerBlobs } from './peer-source.ts'
 import { Registry } from './registry.ts'
 import { startServer } from './server.ts'
 import type { FetchSettings } from './settings.ts'
@@ -59,6 +62,7 @@ export async function startFetch(settings: FetchSettings, deps: FetchDeps): Prom
       obtain: {
         policy,
         localRoot: settings.HANSA_LOCAL_ROOT,
+        peerBlobs: peerBlobsOf(settings, identity),
         stallSeconds: settings.HANSA_FETCH_STALL_SECONDS,
         minBytesPerSecond: settings.HANSA_FETCH_MIN_BYTES_PER_SECOND,
         credentials: {
@@ -89,7 +93,9 @@ export async function startFetch(settings: FetchSettings, deps: FetchDeps): Prom
     const server = await startServer(address, {
       identity,
       operatorUri,
-      cacheUri: spiffe(settings.HANSA_TRUST_DOMAIN, settings.POD_NAMESPACE, 'hansa-cache'),
+      inNameOf: ['hansa-cache', 'hansa-gateway'].map((account) =>
+        spiffe(settings.HANSA_TRUST_DOMAIN, settings.POD_NAMESPACE, account),
+      ),
       models,
       registry,
       blobs,
@@ -126,5 +132,16 @@ export async function startFetch(settings: FetchSettings, deps: FetchDeps): Prom
   } catch (error) {
     await probes.close()
     throw error
+  }
+}
+
+function peerBlobsOf(settings: FetchSettings, identity: Identity): PeerBlobs | undefined {
+  const { HANSA_PEER_BLOBS_URL: url, HANSA_TRUST_DOMAIN, POD_NAMESPACE } = settings
+  if (url === undefined) return undefined
+  const connect = identityConnector(identity, spiffe(HANSA_TRUST_DOMAIN, POD_NAMESPACE, 'hansa-gateway'))
+  return {
+    url,
+    // A connection each: another gateway behind the same name may have the peer that this one has lost.
+    open: () => new Client(url, { connect, pipelining: 1, headersTimeout: 60_000, bodyTimeout: 300_000 }),
   }
 }
