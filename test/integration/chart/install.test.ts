@@ -156,7 +156,10 @@ test('with its own token the operator makes the authority and publishes trust, u
       path: `/api/v1/namespaces/${namespace}/configmaps/${name}?fieldManager=hansa-operator&force=true`,
       contentType: 'application/apply-patch+yaml',
       token,
-      body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { 'ca.pem': 'x' } },
+      body: {
+        ...{ apiVersion: 'v1', kind: 'ConfigMap', data: { 'ca.pem': 'x' } },
+        metadata: { name, labels: { 'app.kubernetes.io/managed-by': 'hansa-operator' } },
+      },
     })
   expect((await apply('hansa-trust')).status).toBe(201)
   expect((await apply('hansa-trust')).status).toBe(200)
