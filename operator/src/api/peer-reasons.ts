@@ -107,6 +107,16 @@ export const peerReasons = {
       meaning: 'Our operator or state began anew: nothing is granted until the peer has said which epochs it saw.',
       remedy: nothingToDo,
     },
+    NotAsked: {
+      status: 'Unknown',
+      meaning: 'The Peer is not verified, so nothing was asked of it.',
+      remedy: 'See the condition Verified.',
+    },
+    Implausible: {
+      status: 'False',
+      meaning: 'What the peer says of our earlier grants cannot be; nothing is granted to it.',
+      remedy: 'Ask its admin; if its state was lost, both leave and join again.',
+    },
     Restored: {
       status: 'Unknown',
       meaning: 'Our state is older than what the peer saw: it was restored. A new incarnation begins.',

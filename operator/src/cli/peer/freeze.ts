@@ -1,4 +1,4 @@
-import { freezeReasonAnnotation } from '../../api/peer.ts'
+import { freezeReasonAnnotation, leaveAnnotation } from '../../api/peer.ts'
 import type { KubeClient } from '../../kube/client-types.ts'
 import { identities } from '../../kube/hansa-resources.ts'
 import { CliError } from '../cli-error.ts'
@@ -20,7 +20,12 @@ export async function freezePeer(
 /** `peer unfreeze NAME`. */
 export async function unfreezePeer(client: KubeClient, { name }: { name: string }, deps: Deps): Promise<void> {
   const peer = await existingPeer(client, name, deps)
-  await changePeer(client, peer, { spec: { suspend: false }, annotations: { [freezeReasonAnnotation]: null } }, deps)
+  await changePeer(
+    client,
+    peer,
+    { spec: { suspend: false }, annotations: { [freezeReasonAnnotation]: null, [leaveAnnotation]: null } },
+    deps,
+  )
   deps.io.err(`Peer ${name} is not frozen any more.\n`)
 }
 

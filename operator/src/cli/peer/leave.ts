@@ -40,7 +40,12 @@ async function sayGoodbye(client: KubeClient, name: string, deps: Deps): Promise
   const { io, signal } = deps
   const before = await existingPeer(client, name, deps)
   const earlier = before.status?.statement?.goodbye
-  await changePeer(client, before, { annotations: { [leaveAnnotation]: new Date(io.now()).toISOString() } }, deps)
+  await changePeer(
+    client,
+    before,
+    { spec: { suspend: true }, annotations: { [leaveAnnotation]: new Date(io.now()).toISOString() } },
+    deps,
+  )
   const patience = AbortSignal.any([signal, AbortSignal.timeout(goodbyeMilliseconds)])
   while (!patience.aborted) {
     const { status } = await existingPeer(client, name, deps)
