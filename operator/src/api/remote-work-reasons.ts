@@ -44,6 +44,11 @@ export const remoteWorkReasons = {
       meaning: 'We cancelled it: an EgressPolicy no longer allows it, or its data class was raised.',
       remedy: 'See the condition Delivered.',
     },
+    RequestExpired: {
+      status: 'False',
+      meaning: 'The peer did not take the request while it was valid; it is asked anew.',
+      remedy: 'See the Peer.',
+    },
     LeaseUncertain: {
       status: 'Unknown',
       meaning: 'The peer was not heard of in time. The work may run there until the lease is over; nothing is deleted.',

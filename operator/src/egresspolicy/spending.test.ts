@@ -50,6 +50,10 @@ test('a reservation counts before the API server knows, and never against itself
   expect(spending.others('another')('p', 'CHF')).toBe(0)
   expect(spending.others('another')('q', 'EUR')).toBe(0)
   expect(spending.others(id)('p', 'EUR')).toBe(0)
+  const cancel = { kind: 'Cancel' as const, sequence: 1, envelope: '{}' }
+  work.status = { ...allowed, outbox: [cancel], delivered: [{ kind: 'Cancel', sequence: 1 }] }
+  expect(spending.others('another')('p', 'EUR')).toBe(0)
+  delete work.status
   spending.release(id)
   expect(spending.others('another')('p', 'EUR')).toBe(0)
 })

@@ -25,6 +25,8 @@ export function createSpending(works: () => readonly RemoteWork[]): Spending {
       for (const work of works()) {
         const reservation = reservationOf(work)
         if (reservation !== undefined) counted.set(requestIdOf(work), reservation)
+        // What the API server knows counts more than what was meant.
+        else if (work.status?.egressPolicyName !== undefined) counted.delete(requestIdOf(work))
       }
       counted.delete(requestId)
       return (policy, currency) =>

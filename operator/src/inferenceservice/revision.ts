@@ -7,7 +7,7 @@ export function revisionOf(template: PodTemplate): string {
 }
 
 /** JSON with sorted keys, so that the order in which a user wrote them makes no new revision. */
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value === 'object' && value !== null) {
     const members = Object.entries(value)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Work } from '../api/remote-work.ts'
-import { canonical } from '../inferenceservice/revision.ts'
+import { canonicalJson } from '../federation/canonical-json.ts'
 
 export const placementManager = 'hansa-placement'
 
@@ -16,12 +16,12 @@ export const remoteWorkFinalizer = 'hansa.dev/remote-work'
  */
 export function remoteWorkName(service: { name: string; uid: string }, peer: string, work: Work): string {
   const hash = createHash('sha256')
-    .update(canonical([service.uid, peer, work]))
+    .update(canonicalJson([service.uid, peer, work]))
     .digest('hex')
   return `${service.name}-${peer}-${hash.slice(0, 8)}`
 }
 
 /** Whether two ask for the same, whichever attempt it is. */
 export function isSameWork(one: Work, other: Work): boolean {
-  return canonical({ ...one, attempt: 1 }) === canonical({ ...other, attempt: 1 })
+  return canonicalJson({ ...one, attempt: 1 }) === canonicalJson({ ...other, attempt: 1 })
 }

@@ -56,11 +56,12 @@ const words: Readonly<
   Cancelled: 'PeerRefused',
   LeaseUncertain: 'LeaseUncertain',
   LeaseExpired: 'PeerRefused',
+  RequestExpired: 'PeerNotReady',
   Stale: 'PeerRefused',
   Progressing: 'PeerProgressing',
   Failed: 'PeerFailed',
   NotGranted: 'PeerDeciding',
-  NotKnown: 'LeaseUncertain',
+  NotKnown: 'PeerNotReady',
 }
 
 /** The sum over all peers: the first that is False, else the first that is Unknown. Undefined where no peer is wanted. */

@@ -10,10 +10,10 @@ const firstPauseSeconds = 5
 const longestPauseSeconds = 300
 
 /** A person there decided: who asks again by himself is a nuisance. */
-const final: ReadonlySet<string> = new Set<RefusalReason>(['Vetoed', 'Frozen'])
+const final: ReadonlySet<string> = new Set<RefusalReason>(['Vetoed'])
 /** What stands in the way of asking again at once. */
 const barred: ReadonlySet<string> = new Set<RemoteWorkReason>(['EgressDenied', 'SpendLimit', 'PeerNotReady'])
-const over: ReadonlySet<string> = new Set<RemoteWorkReason>(['Cancelled', 'Ended', 'LeaseExpired'])
+const over: ReadonlySet<string> = new Set<RemoteWorkReason>(['Cancelled', 'Ended', 'LeaseExpired', 'RequestExpired'])
 
 /**
  * Whether nothing comes of the RemoteWork any more: it was cancelled, or its lease is over. A refusal is not the end: the peer decides
