@@ -1,15 +1,25 @@
 import type { Registry } from 'prom-client'
 import type { AccessKey } from '../api/access-key.ts'
 import type { InferenceService } from '../api/inference-service.ts'
+import type { Peer } from '../api/peer.ts'
 import type { KubeObject } from '../api/resource.ts'
 import { managedSelector, serviceLabel } from '../inferenceservice/names.ts'
-import { deployments, jobs, networkPolicies, pods, serviceAccounts } from '../kube/builtin.ts'
+import { deployments, jobs, namespaces, networkPolicies, pods, serviceAccounts } from '../kube/builtin.ts'
 import type { KubeClient } from '../kube/client-types.ts'
-import { accessKeys, inferenceServices, models } from '../kube/hansa-resources.ts'
+import {
+  accessKeys,
+  egressPolicies,
+  identities,
+  inferenceServices,
+  models,
+  peers,
+  remoteWorks,
+} from '../kube/hansa-resources.ts'
 import { startReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
 import { modelOfPod } from '../model/controller.ts'
 import type { Logger } from '../process/log.ts'
+import { remoteWorkIndexes } from '../remotework/indexes.ts'
 
 /** Everything that the controllers look at, kept in step with the API server. */
 export function startStores(deps: { client: KubeClient; log: Logger; registry: Registry }, signal: AbortSignal) {
@@ -18,6 +28,11 @@ export function startStores(deps: { client: KubeClient; log: Logger; registry: R
     models: startReflector(deps, { resource: models }, signal).store,
     services: startReflector(deps, { resource: inferenceServices, indexes: { model: modelOfService } }, signal).store,
     keys: startReflector(deps, { resource: accessKeys, indexes: { service: servicesOfKey } }, signal).store,
+    identities: startReflector(deps, { resource: identities }, signal).store,
+    peers: startReflector(deps, { resource: peers, indexes: { identity: identityOfPeer } }, signal).store,
+    egressPolicies: startReflector(deps, { resource: egressPolicies }, signal).store,
+    remoteWorks: startReflector(deps, { resource: remoteWorks, indexes: remoteWorkIndexes }, signal).store,
+    namespaces: startReflector(deps, { resource: namespaces }, signal).store,
     accounts: startReflector(deps, { resource: serviceAccounts, ...managed }, signal).store,
     policies: startReflector(deps, { resource: networkPolicies, ...managed }, signal).store,
     jobs: startReflector(deps, { resource: jobs, ...managed }, signal).store,
@@ -37,6 +52,10 @@ export type Stores = ReturnType<typeof startStores>
 export function serviceOf({ metadata }: KubeObject): readonly string[] {
   const name = metadata.labels?.[serviceLabel]
   return name === undefined ? [] : [keyOf({ namespace: metadata.namespace ?? '', name })]
+}
+
+function identityOfPeer({ spec }: Peer): readonly string[] {
+  return [spec.identityRef.name]
 }
 
 function modelOfService({ metadata, spec }: InferenceService): readonly string[] {

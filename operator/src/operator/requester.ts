@@ -1,0 +1,129 @@
+import { Counter, type Registry } from 'prom-client'
+import type { RemoteWork } from '../api/remote-work.ts'
+import { reconcileEgressPolicy } from '../egresspolicy/controller.ts'
+import { createSpending } from '../egresspolicy/spending.ts'
+import type { OpenMessage, Seal } from '../federation/federation.ts'
+import { createApplier } from '../kube/apply-if-changed.ts'
+import type { KubeClient } from '../kube/client-types.ts'
+import type { Clock } from '../kube/clock.ts'
+import { type Source, source, startController } from '../kube/controller.ts'
+import type { EventRecorder } from '../kube/events.ts'
+import { keyOf, type Live, refOf } from '../kube/resource.ts'
+import { reconcilePlacement } from '../placement/controller.ts'
+import { placementManager } from '../placement/names.ts'
+import type { Logger } from '../process/log.ts'
+import { reconcileRemoteWork } from '../remotework/controller.ts'
+import { fieldManager } from '../remotework/end.ts'
+import { waiting } from '../remotework/indexes.ts'
+import { ownerOf, type Stores } from './stores.ts'
+
+export type RequesterDeps = {
+  client: KubeClient
+  stores: Pick<Stores, 'services' | 'models' | 'identities' | 'peers' | 'egressPolicies' | 'remoteWorks' | 'namespaces'>
+  events: EventRecorder
+  seal: Seal
+  openMessage: OpenMessage
+  systemNamespace: string
+  concurrency: number
+  clock: Clock
+  log: Logger
+  registry: Registry
+}
+
+const metric = 'hansa_remotework_messages_refused_total'
+
+/** Runs the controllers of the asking side: EgressPolicy, placement at peers, RemoteWork. */
+export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop(): Promise<void> } {
+  const { client, stores, events, clock, log, registry, concurrency } = deps
+  const own = (object: Parameters<typeof refOf>[0]) => [keyOf(refOf(object))]
+  const keysOf = (works: readonly Live<RemoteWork>[]) => works.map((each) => keyOf(refOf(each)))
+  const worksOfPeer = (name: string) => keysOf(stores.remoteWorks.byIndex('peer', name))
+  const common = { client, events, clock }
+  const refused = new Counter({
+    name: metric,
+    help: 'Messages about our requests that are not the word of the peer to us, by kind and reason.',
+    labelNames: ['kind', 'reason'],
+    registers: [],
+  })
+  registry.registerMetric(refused)
+  signal.addEventListener('abort', () => registry.removeSingleMetric(metric), { once: true })
+
+  const policyDeps = { ...common, ...stores, applier: createApplier(client, 'hansa-egresspolicy') }
+  const policies = startController(
+    { log, registry, clock },
+    {
+      name: 'egresspolicy',
+      sources: [
+        source(stores.egressPolicies, own),
+        source(stores.peers, (peer) =>
+          stores.egressPolicies
+            .list()
+            .filter(({ spec }) => spec.peers.some(({ name }) => name === peer.metadata.name))
+            .flatMap(own),
+        ),
+      ],
+      reconcile: (key, context) => reconcileEgressPolicy(key, context, policyDeps),
+      concurrency: 2,
+    },
+    signal,
+  )
+
+  const placementDeps = { ...common, ...stores, applier: createApplier(client, placementManager) }
+  const placements = startController(
+    { log, registry, clock },
+    {
+      name: 'placement',
+      sources: [
+        source(stores.services, own),
+        source(stores.models, (model) => stores.services.byIndex('model', keyOf(refOf(model))).flatMap(own)),
+        source(stores.remoteWorks, ownerOf('InferenceService')),
+        source(stores.namespaces, ({ metadata }) =>
+          stores.services
+            .list(metadata.name)
+            .filter(({ spec }) => spec.placement !== undefined)
+            .flatMap(own),
+        ),
+      ],
+      reconcile: (key, context) => reconcilePlacement(key, context, placementDeps),
+      concurrency,
+    },
+    signal,
+  )
+
+  const workDeps = {
+    ...common,
+    ...stores,
+    applier: createApplier(client, fieldManager),
+    seal: deps.seal,
+    openMessage: deps.openMessage,
+    spending: createSpending(() => stores.remoteWorks.list()),
+    memories: new Map(),
+    startMs: clock.monotonic(),
+    systemNamespace: deps.systemNamespace,
+    onProblem: (kind: string, { reason }: { reason: string }) => refused.inc({ kind, reason }),
+  }
+  const works = startController(
+    { log, registry, clock },
+    {
+      name: 'remotework',
+      sources: [
+        // What one gives back, another that waits for money may take.
+        source(stores.remoteWorks, (work) => [...own(work), ...keysOf(stores.remoteWorks.byIndex('money', waiting))]),
+        source(stores.peers, ({ metadata }) => worksOfPeer(metadata.name)),
+        source(stores.identities, ({ metadata }) =>
+          stores.peers.byIndex('identity', metadata.name).flatMap((peer) => worksOfPeer(peer.metadata.name)),
+        ),
+        source(stores.namespaces, ({ metadata }) => keysOf(stores.remoteWorks.list(metadata.name))),
+        source(stores.egressPolicies, ({ spec }) => spec.peers.flatMap(({ name }) => worksOfPeer(name))),
+      ] satisfies Source[],
+      reconcile: (key, context) => reconcileRemoteWork(key, context, workDeps),
+      concurrency,
+    },
+    signal,
+  )
+  return {
+    stop: async () => {
+      await Promise.all([policies.stop(), placements.stop(), works.stop()])
+    },
+  }
+}
