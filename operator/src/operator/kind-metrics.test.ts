@@ -9,6 +9,8 @@ import { countKinds } from './kind-metrics.ts'
 // Builders set uid and resourceVersion, as the API server would.
 const live = <T extends { metadata: object }>(object: T) => object as T & Live
 
+const none = { egressPolicies: { list: () => [] }, remoteWorks: { list: () => [] } }
+
 function setUp() {
   const registry = new Registry()
   const stop = new AbortController()
@@ -23,7 +25,7 @@ function setUp() {
   const models = [model('a', verified), model('b', withVerdict('False', 'DigestMismatch'))].map(live)
   countKinds(
     registry,
-    { services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
+    { ...none, services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
     stop.signal,
   )
   return { registry, stop, services, models, keys }
@@ -58,7 +60,7 @@ test('who leads no more counts nothing, and may lead again', async () => {
   const { signal } = new AbortController()
   countKinds(
     registry,
-    { services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
+    { ...none, services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
     signal,
   )
   expect(await registry.metrics()).toContain('hansa_models{')

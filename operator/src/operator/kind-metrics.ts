@@ -1,10 +1,14 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { AccessKey } from '../api/access-key.ts'
 import { accessKeyReasons } from '../api/access-key-reasons.ts'
+import type { EgressPolicy } from '../api/egress-policy.ts'
+import { egressPolicyReasons } from '../api/egress-policy-reasons.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
 import { modelReasons } from '../api/model-reasons.ts'
+import type { RemoteWork } from '../api/remote-work.ts'
+import { remoteWorkReasons } from '../api/remote-work-reasons.ts'
 import type { Condition } from '../api/resource.ts'
 import { conditionOf } from '../kube/conditions.ts'
 import type { Store } from '../kube/store.ts'
@@ -14,6 +18,7 @@ type Conditioned = { status?: { conditions?: Condition[] | undefined } }
 const serviceReasons = new Set<string>(
   Object.values(inferenceServiceReasons).flatMap((reasons) => Object.keys(reasons)),
 )
+const workReasons = new Set<string>(Object.values(remoteWorkReasons).flatMap((reasons) => Object.keys(reasons)))
 const statuses = new Set<string>(['True', 'False', 'Unknown'])
 
 /**
@@ -26,10 +31,18 @@ export function countKinds(
     services: Pick<Store<InferenceService>, 'list'>
     models: Pick<Store<Model>, 'list'>
     keys: Pick<Store<AccessKey>, 'list'>
+    egressPolicies: Pick<Store<EgressPolicy>, 'list'>
+    remoteWorks: Pick<Store<RemoteWork>, 'list'>
   },
   signal: AbortSignal,
 ): void {
-  const names = ['hansa_inferenceservices', 'hansa_models', 'hansa_accesskeys'] as const
+  const names = [
+    'hansa_inferenceservices',
+    'hansa_models',
+    'hansa_accesskeys',
+    'hansa_egresspolicies',
+    'hansa_remoteworks',
+  ] as const
   const gauge = (name: (typeof names)[number], help: string, count: () => Map<string, number>) => {
     registry.registerMetric(
       new Gauge({
@@ -56,11 +69,25 @@ export function countKinds(
   gauge('hansa_accesskeys', 'AccessKeys by status and reason of the condition Ready.', () =>
     tally(stores.keys.list(), 'Ready', new Set(Object.keys(accessKeyReasons.Ready))),
   )
+  gauge('hansa_egresspolicies', 'EgressPolicies by status and reason of the condition Ready.', () =>
+    tally(stores.egressPolicies.list(), 'Ready', new Set(Object.keys(egressPolicyReasons.Ready))),
+  )
+  gauge('hansa_remoteworks', 'RemoteWorks by status and reason of the condition Ready; tombstones as Cancelled.', () =>
+    tally(stores.remoteWorks.list().map(orTombstone), 'Ready', workReasons),
+  )
   // Only the leader knows; what it knew must not stay when it leads no more.
   const remove = () => {
     for (const name of names) registry.removeSingleMetric(name)
   }
   signal.addEventListener('abort', remove, { once: true })
+}
+
+const cancelled: Condition[] = [
+  { type: 'Ready', status: 'False', reason: 'Cancelled', message: '', lastTransitionTime: '' },
+]
+
+function orTombstone(work: RemoteWork): Conditioned {
+  return work.spec.cancelled === undefined ? work : { status: { conditions: cancelled } }
 }
 
 function tally(objects: readonly Conditioned[], type: string, reasons: ReadonlySet<string>): Map<string, number> {

@@ -31,6 +31,30 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['update'],
       },
       {
+        why: 'peers are asked for work as the cluster admin allows it',
+        apiGroups: ['hansa.dev'],
+        resources: ['identities', 'peers', 'egresspolicies', 'remoteworks'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'the label of a namespace says its data class, which decides where its data may go',
+        apiGroups: [''],
+        resources: ['namespaces'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'the signed messages for peers lie in the status of RemoteWorks',
+        apiGroups: ['hansa.dev'],
+        resources: ['egresspolicies/status', 'remoteworks/status'],
+        verbs: ['patch'],
+      },
+      {
+        why: 'a RemoteWork is made for each peer and state of a service, and its finalizer makes sure that its end is told',
+        apiGroups: ['hansa.dev'],
+        resources: ['remoteworks'],
+        verbs: ['create', 'patch', 'delete'],
+      },
+      {
         why: 'each revision of a service is a Deployment, and an old one is deleted when traffic has left it',
         apiGroups: ['apps'],
         resources: ['deployments'],

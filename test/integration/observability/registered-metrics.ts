@@ -38,7 +38,11 @@ export async function registeredSeries(): Promise<Series> {
   const { signal } = new AbortController()
   const list = () => []
   const operator = new Registry()
-  countKinds(operator, { services: { list }, models: { list }, keys: { list } }, signal)
+  countKinds(
+    operator,
+    { services: { list }, models: { list }, keys: { list }, egressPolicies: { list }, remoteWorks: { list } },
+    signal,
+  )
   controllerMetrics(operator, 'any')
   reflectorMetrics(operator, { cluster: 'any', resource: 'any' })
   endpointMetrics(operator)
