@@ -18,6 +18,11 @@ export const identityReasons = {
       meaning: 'The keys of the identity cannot be read or do not belong together.',
       remedy: 'Restore the Secret from a backup, or follow "A compromised or lost key" on the page owners.md.',
     },
+    Revoked: {
+      status: 'False',
+      meaning: 'The identity was given up for ever by the annotation `hansa.dev/revoke-identity`; peers refuse it.',
+      remedy: 'Make an Identity of another name and join again.',
+    },
     BundleExpired: {
       status: 'False',
       meaning: 'The bundle could not be renewed in time; peers refuse us.',

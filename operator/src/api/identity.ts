@@ -60,6 +60,28 @@ export const identityStatusSchema = z.object({
     })
     .optional()
     .meta({ description: 'Authorities and role keys by which peers know our link, gateway and messages.' }),
+  orders: z
+    .object({
+      rotateRoot: z
+        .string()
+        .max(64)
+        .optional()
+        .meta({ description: 'Value of the annotation `hansa.dev/rotate-root`.' }),
+      revokeKeys: z
+        .string()
+        .max(64)
+        .optional()
+        .meta({ description: 'Value of the annotation `hansa.dev/revoke-keys`.' }),
+      revokeIdentity: z
+        .string()
+        .max(64)
+        .optional()
+        .meta({ description: 'Value of the annotation `hansa.dev/revoke-identity`.' }),
+    })
+    .optional()
+    .meta({
+      description: 'Orders by annotation that were carried out last: the first 64 characters of each.',
+    }),
   conditions: z
     .array(conditionSchema)
     .max(16)

@@ -18,6 +18,12 @@ export function signRotation(
   return signEnvelope(payloadType, payload, oldRoot, signal)
 }
 
+/** The key that an envelope of a rotation says it leads away from; not checked. */
+export function claimedOldKey(envelope: string): string | undefined {
+  const read = readEnvelope(envelope)
+  return read === undefined ? undefined : rotationSchema.safeParse(parseCanonicalJson(read.payload)?.value).data?.oldKey
+}
+
 /** One step from key to key, if the envelope is a rotation of that trust domain that its old key signed. */
 export function readRotation(envelope: string, trustDomain: string): { oldKey: string; newKey: string } | undefined {
   const read = readEnvelope(envelope)

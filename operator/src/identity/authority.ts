@@ -73,13 +73,17 @@ export async function loadAuthority(deps: {
   certPem: string
   trustDomain: string
   clock?: () => Date
+  /** What to do when it cannot be used; default: as for the Secret hansa-ca. */
+  hint?: string
 }): Promise<Authority> {
   const clock = deps.clock ?? (() => new Date())
   const problem = problemOf(deps, clock())
   if (problem !== undefined) {
     throw new HansaError('AuthorityInvalid', `the stored certificate authority cannot be used: ${problem}`, {
       retry: 'never',
-      hint: 'restore the Secret hansa-ca from a backup, or delete it and restart the operator and then every Hansa pod',
+      hint:
+        deps.hint ??
+        'restore the Secret hansa-ca from a backup, or delete it and restart the operator and then every Hansa pod',
     })
   }
   return authority({ ...deps, clock })

@@ -9,6 +9,7 @@ import type { Logger } from '../process/log.ts'
 import type { Authority } from './authority.ts'
 import { localIdentity } from './local-identity.ts'
 import { readBody } from './read-body.ts'
+import { Refusal } from './refusal.ts'
 import { authorityUri, spiffe } from './spiffe.ts'
 import { followIdentity, serverOnlyTls } from './tls.ts'
 import { tokenBuckets } from './token-buckets.ts'
@@ -26,10 +27,17 @@ export type EndpointDeps = {
   reviewToken: (token: string, audience: string, signal: AbortSignal) => Promise<Reviewed | undefined>
   /** DNS names and IP addresses that a service account's certificate may carry besides its URI. */
   allowedDnsNames: (namespace: string, serviceAccount: string) => readonly string[]
+  /** Issues certificates by which other owners know link and gateway. Throws Refusal. */
+  ownerCertificate?: OwnerCertificateIssuer
   log: Logger
   registry: Registry
   certificateSeconds?: number
 }
+
+/** Whose certificate is wanted, of which Identity. */
+export type OwnerCertificateRequest = { identityName: string; requester: Reviewed; csrPem: string; signal: AbortSignal }
+export type OwnerCertificate = { certificate: string; notAfter: string; authorities: string[] }
+export type OwnerCertificateIssuer = (request: OwnerCertificateRequest) => Promise<OwnerCertificate>
 
 const requestSchema = z.strictObject({
   csr: z.string().max(8 * 1024),
@@ -38,10 +46,12 @@ const requestSchema = z.strictObject({
 const maxBodyBytes = 16 * 1024
 const reviewMilliseconds = 10_000
 const maxInFlight = 64
+const ownerPath = /^\/v1\/identities\/([a-z0-9](?:[-a-z0-9]{0,38}[a-z0-9])?)\/certificates$/
 
 /**
  * Serves `POST /v1/certificates` (bearer token; body `{csr, dnsNames?}`; answer `{certificate, notAfter}`) over TLS 1.3 with a
  * certificate of the authority for `spiffe://<trust domain>/authority`. The URI issued is that of the token's service account.
+ * `POST /v1/identities/{identity}/certificates` (body `{csr}`; answer `{certificate, notAfter, authorities}`) gives link and gateway theirs for other owners.
  * Errors: `{"error": {"reason", "message"}}` with 400, 401, 403, 404, 405, 413, 429 or 503.
  */
 export async function startCertificateEndpoint(deps: EndpointDeps): Promise<{ url: string; close(): Promise<void> }> {
@@ -72,21 +82,14 @@ export async function startCertificateEndpoint(deps: EndpointDeps): Promise<{ ur
   }
 }
 
-class Refusal extends HansaError {
-  readonly status: number
-
-  constructor(status: number, reason: string, message: string, afterSeconds?: number) {
-    super(reason, message, afterSeconds === undefined ? {} : { retry: 'after', afterSeconds })
-    this.status = status
-  }
-}
-
 function certificateAnswers(deps: EndpointDeps, signal: AbortSignal) {
   const { authority, log } = deps
   const certificateSeconds = deps.certificateSeconds ?? 72 * 3600
   const metrics = endpointMetrics(deps.registry)
   const everybody = tokenBuckets({ burst: 500, perSecond: 50, maxKeys: 1 })
   const perPod = tokenBuckets({ burst: 10, perSecond: 0.2, maxKeys: 10_000 })
+  // Certificates between owners may live for ten seconds, and a process has one for each Identity.
+  const perOwnerPod = tokenBuckets({ burst: 40, perSecond: 4, maxKeys: 1_000 })
   let inFlight = 0
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -105,7 +108,10 @@ function certificateAnswers(deps: EndpointDeps, signal: AbortSignal) {
   }
 
   async function issue(request: IncomingMessage): Promise<{ certificate: string; notAfter: string }> {
-    if (request.url !== '/v1/certificates') throw new Refusal(404, 'NotFound', 'there is only /v1/certificates')
+    const identityName = ownerPath.exec(request.url ?? '')?.[1]
+    if (identityName === undefined && request.url !== '/v1/certificates') {
+      throw new Refusal(404, 'NotFound', 'there are only /v1/certificates and /v1/identities/{identity}/certificates')
+    }
     if (request.method !== 'POST') throw new Refusal(405, 'MethodNotAllowed', 'only POST is answered')
     const token = bearerToken(request)
     const wait = inFlight > maxInFlight ? 1 : everybody.take('')
@@ -113,8 +119,10 @@ function certificateAnswers(deps: EndpointDeps, signal: AbortSignal) {
     const wanted = await wantedOf(request)
     const peer = await review(token)
     const { namespace, serviceAccount, podName } = peer
-    const podWait = perPod.take(`${namespace}/${serviceAccount}/${podName ?? ''}`)
+    const buckets = identityName === undefined ? perPod : perOwnerPod
+    const podWait = buckets.take(`${namespace}/${serviceAccount}/${podName ?? ''}`)
     if (podWait > 0) throw new Refusal(429, 'TooManyRequests', 'this pod asked for many certificates', podWait)
+    if (identityName !== undefined) return issueForOwner(identityName, peer, wanted)
     const allowed = deps.allowedDnsNames(namespace, serviceAccount)
     const foreign = wanted.dnsNames.find((name) => !allowed.includes(name))
     if (foreign !== undefined) {
@@ -126,6 +134,21 @@ function certificateAnswers(deps: EndpointDeps, signal: AbortSignal) {
     metrics.issued.inc()
     log.info({ uri, pod: podName, notAfter: notAfter.toISOString() }, 'certificate issued')
     return { certificate: certPem, notAfter: notAfter.toISOString() }
+  }
+
+  async function issueForOwner(
+    identityName: string,
+    requester: Reviewed,
+    { csr: csrPem, dnsNames }: z.infer<typeof requestSchema>,
+  ): Promise<OwnerCertificate> {
+    if (deps.ownerCertificate === undefined) throw new Refusal(404, 'NotFound', 'there are no Identities here')
+    if (dnsNames.length > 0) throw new Refusal(400, 'RequestInvalid', 'certificates between owners carry no DNS names')
+    const stop = AbortSignal.any([signal, AbortSignal.timeout(reviewMilliseconds)])
+    const issued = await deps.ownerCertificate({ identityName, requester, csrPem, signal: stop })
+    metrics.issued.inc()
+    const { serviceAccount, podName } = requester
+    log.info({ identity: identityName, serviceAccount, pod: podName, notAfter: issued.notAfter }, 'certificate issued')
+    return issued
   }
 
   async function review(token: string): Promise<Reviewed> {

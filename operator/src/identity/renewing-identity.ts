@@ -14,22 +14,36 @@ const longestRetryAfterMilliseconds = 300_000
 // A suspended machine's timers stand still, so the wall clock is looked at again at least this often.
 const longestNapMilliseconds = 600_000
 
+/** An identity that can be asked to renew before its time. */
+export type Renewable = Identity & { renew(): void }
+
 /** An identity that replaces its credentials when they are due; whatever `obtain` throws, the old ones stay in use. */
 export function renewingIdentity(
   deps: RenewalDeps & { uri: string; first: Held; obtain: (signal: AbortSignal) => Promise<Held> },
-): Identity {
+): Renewable {
   const { uri, first, obtain, log } = deps
   const clock = deps.clock ?? Date.now
   const closing = new AbortController()
   const signal = AbortSignal.any([deps.signal, closing.signal])
   const listeners = new Set<() => void>()
   let held = first
+  let asked = false
+  let nap = new AbortController()
+
+  async function rest(milliseconds: number): Promise<void> {
+    nap = new AbortController()
+    const woken = AbortSignal.any([signal, nap.signal])
+    await sleep(milliseconds, undefined, { signal: woken, ref: false }).catch((error: unknown) => {
+      if (signal.aborted) throw error
+    })
+  }
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
       const wait = Math.max(0, held.renewAt - clock())
-      await sleep(Math.min(wait, longestNapMilliseconds), undefined, { signal, ref: false })
-      if (clock() < held.renewAt) continue
+      if (!asked) await rest(Math.min(wait, longestNapMilliseconds))
+      if (!asked && clock() < held.renewAt) continue
+      asked = false
       const { keyPem, certPem, caPem, renewAt, notAfter } = await obtainWithRetries({ ...deps, obtain, signal })
       held = { keyPem, certPem, caPem, renewAt, notAfter }
       log.info({ uri, notAfter: new Date(notAfter).toISOString() }, 'certificate renewed')
@@ -55,6 +69,10 @@ export function renewingIdentity(
     onRenewed: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
+    },
+    renew: () => {
+      asked = true
+      nap.abort()
     },
     close: async () => {
       closing.abort()

@@ -9,25 +9,42 @@ const deadlineMilliseconds = 10_000
 const maxAnswerBytes = 64 * 1024
 const maxTokenBytes = 16 * 1024
 const answerSchema = z.object({ certificate: z.string().max(16 * 1024) })
+const ownerAnswerSchema = answerSchema.extend({ authorities: z.array(z.string().max(8192)).min(1).max(4) })
 const refusalSchema = z.object({ error: z.object({ reason: z.string().max(100), message: z.string().max(1000) }) })
 
-/** Asks the certificate endpoint once. The token is read at each call: the kubelet replaces it. Throws HansaError. */
-export async function requestCertificate(deps: {
+/** How to ask the certificate endpoint. */
+export type Asking = {
   caUrl: string
   caPem: string
   /** URI that the endpoint must prove before it is shown the token. */
   authority: string
   tokenFile: string
-  csrPem: string
-  dnsNames: readonly string[]
   signal: AbortSignal
-}): Promise<string> {
+}
+
+/** Asks the certificate endpoint once. The token is read at each call: the kubelet replaces it. Throws HansaError. */
+export async function requestCertificate(
+  deps: Asking & { csrPem: string; dnsNames: readonly string[] },
+): Promise<string> {
+  const text = await ask('/v1/certificates', { csr: deps.csrPem, dnsNames: deps.dnsNames }, deps)
+  return answerSchema.parse(JSON.parse(text)).certificate
+}
+
+/** Asks once for a certificate of an Identity; also answers with the authorities (PEM) of its bundle. Throws HansaError. */
+export async function requestOwnerCertificate(
+  deps: Asking & { csrPem: string; identityName: string },
+): Promise<{ certificate: string; authorities: string[] }> {
+  const text = await ask(`/v1/identities/${deps.identityName}/certificates`, { csr: deps.csrPem }, deps)
+  return ownerAnswerSchema.parse(JSON.parse(text))
+}
+
+async function ask(path: string, payload: object, deps: Asking): Promise<string> {
   const token = await readToken(deps.tokenFile)
-  const body = JSON.stringify({ csr: deps.csrPem, dnsNames: deps.dnsNames })
+  const body = JSON.stringify(payload)
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(deadlineMilliseconds)])
-  const answer = await post(new URL('/v1/certificates', deps.caUrl), { ...deps, token, body, signal })
+  const answer = await post(new URL(path, deps.caUrl), { ...deps, token, body, signal })
   if (answer.status !== 200) throw refusal(answer)
-  return answerSchema.parse(JSON.parse(answer.text)).certificate
+  return answer.text
 }
 
 type Answer = { status: number; retryAfter: string | undefined; text: string }

@@ -16,6 +16,9 @@ import { keyOf, refOf } from '../kube/resource.ts'
 import { modelOfPod, reconcileModel } from '../model/controller.ts'
 import { createFetchClient, type FetchState } from '../model/fetch-client.ts'
 import { startFetchStates } from '../model/fetch-states.ts'
+import { reconcileOwnerIdentity } from '../owneridentity/controller.ts'
+import { secretKeyStore } from '../owneridentity/key-store.ts'
+import { secretRootKeys } from '../owneridentity/root-keys.ts'
 import type { Logger } from '../process/log.ts'
 import { rolloutCounter } from '../rollout/metrics.ts'
 import { startScaler } from '../scaling/scaler.ts'
@@ -129,11 +132,31 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     signal,
   )
 
+  const identityDeps = {
+    ...stores,
+    events,
+    clock,
+    applier: createApplier(client, 'hansa-identity'),
+    keyStore: secretKeyStore({ client, namespace: settings.systemNamespace }),
+    rootKeys: secretRootKeys,
+  }
+  const identities = startController(
+    { log, registry, clock },
+    {
+      name: 'identity',
+      sources: [source(stores.identities, own)],
+      reconcile: (key, context) => reconcileOwnerIdentity(key, context, identityDeps),
+      // All keys lie in one Secret.
+      concurrency: 1,
+    },
+    signal,
+  )
+
   await new Promise<void>((done) => {
     if (signal.aborted) done()
     else signal.addEventListener('abort', () => done(), { once: true })
   })
-  await Promise.all([models.stop(), services.stop(), keys.stop()])
+  await Promise.all([models.stop(), services.stop(), keys.stop(), identities.stop()])
   await demand.close()
   await events.close()
   await fetch.close()

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import { accessKey } from '../../../test/builders/access-key.ts'
 import { inferenceService, withCondition } from '../../../test/builders/inference-service.ts'
 import { model, verified, withVerdict } from '../../../test/builders/model.ts'
+import type { OwnerIdentity } from '../api/identity.ts'
+import { apiVersion } from '../api/resource.ts'
 import type { Live } from '../kube/resource.ts'
 import { countKinds } from './kind-metrics.ts'
 
@@ -10,6 +12,18 @@ import { countKinds } from './kind-metrics.ts'
 const live = <T extends { metadata: object }>(object: T) => object as T & Live
 
 const none = { egressPolicies: { list: () => [] }, remoteWorks: { list: () => [] } }
+function identity(name: string, status: 'True' | 'False', reason: string): OwnerIdentity {
+  const condition = { type: 'Ready', status, reason, message: '', lastTransitionTime: '2026-03-01T00:00:00Z' }
+  const spec = {
+    ownerId: 'clinic',
+    clusterName: 'main',
+    federation: 'default',
+    certificateSeconds: 21_600,
+    roleKeySeconds: 604_800,
+    suspend: false,
+  }
+  return { apiVersion, kind: 'Identity', metadata: { name }, spec, status: { conditions: [condition] } }
+}
 
 function setUp() {
   const registry = new Registry()
@@ -22,13 +36,20 @@ function setUp() {
     inferenceService('e', withCondition('Ready', 'False', 'Words of a stranger')),
   ].map(live)
   const keys = [accessKey('a', 'True', 'Accepted'), accessKey('b', 'False', 'Expired')].map(live)
+  const identities = [identity('a', 'True', 'Published'), identity('b', 'False', 'Suspended')].map(live)
   const models = [model('a', verified), model('b', withVerdict('False', 'DigestMismatch'))].map(live)
   countKinds(
     registry,
-    { ...none, services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
+    {
+      ...none,
+      identities: { list: () => identities },
+      services: { list: () => services },
+      models: { list: () => models },
+      keys: { list: () => keys },
+    },
     stop.signal,
   )
-  return { registry, stop, services, models, keys }
+  return { registry, stop, services, models, keys, identities }
 }
 
 test('objects are counted by status and reason, and never by name', async () => {
@@ -37,6 +58,8 @@ test('objects are counted by status and reason, and never by name', async () => 
   expect(lines.sort()).toEqual([
     'hansa_accesskeys{status="False",reason="Expired"} 1',
     'hansa_accesskeys{status="True",reason="Accepted"} 1',
+    'hansa_identities{status="False",reason="Suspended"} 1',
+    'hansa_identities{status="True",reason="Published"} 1',
     'hansa_inferenceservices{status="False",reason="Other"} 1',
     'hansa_inferenceservices{status="False",reason="Unschedulable"} 2',
     'hansa_inferenceservices{status="True",reason="Ready"} 1',
@@ -54,13 +77,19 @@ test('a count that falls to nothing is gone', async () => {
 })
 
 test('who leads no more counts nothing, and may lead again', async () => {
-  const { registry, stop, services, models, keys } = setUp()
+  const { registry, stop, services, models, keys, identities } = setUp()
   stop.abort()
   expect(await registry.metrics()).not.toContain('hansa_models')
   const { signal } = new AbortController()
   countKinds(
     registry,
-    { ...none, services: { list: () => services }, models: { list: () => models }, keys: { list: () => keys } },
+    {
+      ...none,
+      identities: { list: () => identities },
+      services: { list: () => services },
+      models: { list: () => models },
+      keys: { list: () => keys },
+    },
     signal,
   )
   expect(await registry.metrics()).toContain('hansa_models{')

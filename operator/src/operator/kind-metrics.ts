@@ -3,6 +3,8 @@ import type { AccessKey } from '../api/access-key.ts'
 import { accessKeyReasons } from '../api/access-key-reasons.ts'
 import type { EgressPolicy } from '../api/egress-policy.ts'
 import { egressPolicyReasons } from '../api/egress-policy-reasons.ts'
+import type { OwnerIdentity } from '../api/identity.ts'
+import { identityReasons } from '../api/identity-reasons.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
@@ -31,19 +33,15 @@ export function countKinds(
     services: Pick<Store<InferenceService>, 'list'>
     models: Pick<Store<Model>, 'list'>
     keys: Pick<Store<AccessKey>, 'list'>
+    identities: Pick<Store<OwnerIdentity>, 'list'>
     egressPolicies: Pick<Store<EgressPolicy>, 'list'>
     remoteWorks: Pick<Store<RemoteWork>, 'list'>
   },
   signal: AbortSignal,
 ): void {
-  const names = [
-    'hansa_inferenceservices',
-    'hansa_models',
-    'hansa_accesskeys',
-    'hansa_egresspolicies',
-    'hansa_remoteworks',
-  ] as const
-  const gauge = (name: (typeof names)[number], help: string, count: () => Map<string, number>) => {
+  const names: string[] = []
+  const gauge = (name: string, help: string, count: () => Map<string, number>) => {
+    names.push(name)
     registry.registerMetric(
       new Gauge({
         name,
@@ -74,6 +72,9 @@ export function countKinds(
   )
   gauge('hansa_remoteworks', 'RemoteWorks by status and reason of the condition Ready; tombstones as Cancelled.', () =>
     tally(stores.remoteWorks.list().map(orTombstone), 'Ready', workReasons),
+  )
+  gauge('hansa_identities', 'Identities by status and reason of the condition Ready.', () =>
+    tally(stores.identities.list(), 'Ready', new Set(Object.keys(identityReasons.Ready))),
   )
   // Only the leader knows; what it knew must not stay when it leads no more.
   const remove = () => {

@@ -5,8 +5,11 @@ import { localIdentity } from '../identity/local-identity.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import { createClient } from '../kube/client.ts'
 import { sleep, systemClock } from '../kube/clock.ts'
+import { identities } from '../kube/hansa-resources.ts'
 import { clusterFromPod } from '../kube/in-cluster.ts'
 import { runElection } from '../kube/lease.ts'
+import { ownerCertificates } from '../owneridentity/issue-certificate.ts'
+import { secretKeyStore } from '../owneridentity/key-store.ts'
 import { messageOf } from '../process/errors.ts'
 import type { Logger } from '../process/log.ts'
 import { startProbes } from '../process/probes.ts'
@@ -67,6 +70,12 @@ export async function startOperator(
     host: settings.POD_IP,
     port: settings.HANSA_CA_PORT,
     reviewToken: (token, audience, stop) => reviewToken(client, token, audience, stop),
+    ownerCertificate: ownerCertificates({
+      namespace,
+      readIdentity: (name, stop) => client.get(identities, { name }, { signal: stop }),
+      keyStore: secretKeyStore({ client, namespace }),
+      clock: systemClock,
+    }),
     allowedDnsNames: (ns, account) => (ns === namespace && account === 'hansa-gateway' ? gatewayNames(settings) : []),
     log,
     registry,

@@ -25,6 +25,18 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['patch'],
       },
       {
+        why: 'who we are to other owners is declared in Identities',
+        apiGroups: ['hansa.dev'],
+        resources: ['identities'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'the bundle that peers get is published in the status of the Identity',
+        apiGroups: ['hansa.dev'],
+        resources: ['identities/status'],
+        verbs: ['patch'],
+      },
+      {
         why: 'the admission plugin OwnerReferencesPermissionEnforcement asks for it where children block the deletion of their owner',
         apiGroups: ['hansa.dev'],
         resources: ['models/finalizers', 'inferenceservices/finalizers'],
@@ -121,11 +133,18 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['create'],
       },
       {
-        why: 'every other start reads the authority, and no other Secret',
+        why: 'every other start reads the authority',
         apiGroups: [''],
         resources: ['secrets'],
         resourceNames: ['hansa-ca'],
         verbs: ['get'],
+      },
+      {
+        why: 'the keys of Identities are renewed in their Secret, and every replica issues certificates with them',
+        apiGroups: [''],
+        resources: ['secrets'],
+        resourceNames: ['hansa-identities'],
+        verbs: ['get', 'update'],
       },
       {
         why: "the authority's certificate is published by server-side apply, which creates under a known name",

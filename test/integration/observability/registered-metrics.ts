@@ -40,7 +40,14 @@ export async function registeredSeries(): Promise<Series> {
   const operator = new Registry()
   countKinds(
     operator,
-    { services: { list }, models: { list }, keys: { list }, egressPolicies: { list }, remoteWorks: { list } },
+    {
+      services: { list },
+      models: { list },
+      keys: { list },
+      identities: { list },
+      egressPolicies: { list },
+      remoteWorks: { list },
+    },
     signal,
   )
   controllerMetrics(operator, 'any')
