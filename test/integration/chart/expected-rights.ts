@@ -25,12 +25,6 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['patch'],
       },
       {
-        why: 'who we are to other owners is declared in Identities',
-        apiGroups: ['hansa.dev'],
-        resources: ['identities'],
-        verbs: ['get', 'list', 'watch'],
-      },
-      {
         why: 'the bundle that peers get is published in the status of the Identity',
         apiGroups: ['hansa.dev'],
         resources: ['identities/status'],
