@@ -127,7 +127,7 @@ function whyNot({ reason, message, servable }: ModelState): OwnerPlan['unplaced'
       message: `Model ${name} lies on a claim, which gateways cannot hand out; use a source that fetch can read`,
     }
   }
-  if ('peer' in source) {
+  if (source.peer !== undefined) {
     return { reason: 'NotPlaced', message: `Model ${name} came from a peer; what one owner lent is not handed on` }
   }
   return undefined

@@ -44,7 +44,9 @@ function delivered({ work, draft, egress, to }: Seen): Finding {
   const sent = draft.outbox?.find(({ kind }) => kind === 'Request')
   if (sent === undefined) return finding('Waiting', `nothing is asked of ${name}`)
   const taken = work.status?.delivered?.find(({ kind }) => kind === 'Request')
-  if (taken !== undefined && taken.sequence >= sent.sequence) return finding('Delivered', `${name} has the request`)
+  // Who answers has it, whether or not our link could write that down.
+  if (draft.answer !== undefined || (taken !== undefined && taken.sequence >= sent.sequence))
+    return finding('Delivered', `${name} has the request`)
   if (taken?.refusal !== undefined) return finding('RefusedByLink', `the link of ${name}: ${taken.refusal}`)
   return finding(
     'Waiting',
