@@ -4,17 +4,18 @@ import { messageOf } from './process/errors.ts'
 import { createLogger } from './process/log.ts'
 import { onShutdown } from './process/shutdown.ts'
 
-const help = `usage: main.ts operator | gateway
+const help = `usage: main.ts operator | gateway | link
 
 operator   controllers and certificate authority
 gateway    user traffic
+link       other owners' links
 
 Settings are environment variables; docs/settings.md lists them.`
 
 const [name] = process.argv.slice(2)
 
 async function start(): Promise<void> {
-  if (name !== 'operator' && name !== 'gateway') {
+  if (name !== 'operator' && name !== 'gateway' && name !== 'link') {
     console.error(help)
     process.exitCode = 2
     return
@@ -30,6 +31,11 @@ async function start(): Promise<void> {
       const { startOperator } = await import('./operator/start.ts')
       const { operatorSettings } = await import('./operator/settings.ts')
       const running = await startOperator(parseEnv(operatorSettings, process.env), { log, registry, signal: stopping })
+      close = running.close
+    } else if (name === 'link') {
+      const { startLink } = await import('./link/start.ts')
+      const { linkSettings } = await import('./link/settings.ts')
+      const running = await startLink(linkSettings(process.env), { log, registry, signal: stopping })
       close = running.close
     } else {
       const { startGateway } = await import('./gateway/start.ts')
