@@ -22,7 +22,7 @@ export type PeerDeps = LookDeps & {
   clock: Clock
   seal: Seal
   peers: Pick<Store<Peer>, 'get'>
-  remoteWorks: { byIndex(index: 'peer', value: string): readonly RemoteWork[] }
+  remoteWorks: Pick<Store<RemoteWork>, 'list'>
 }
 
 /** Judges one Peer: whose key it holds, whether it can be reached, and what we tell it; key `name`. */
@@ -74,7 +74,7 @@ async function statements(key: string, seen: Seen, deps: PeerDeps & { now: numbe
   const { identity, own, verified, known, words } = seen
   if (!verified || !own.ok || identity === undefined) return undefined
   const { asks, now, seal, signal } = deps
-  const works = deps.remoteWorks.byIndex('peer', key)
+  const works = deps.remoteWorks.list().filter(({ spec }) => spec.peerRef.name === key)
   const heard = words.confirmation
   const input = { peer: known, identity, own: own.bundle, asks, heard, epochSeen: epochSeen(works), now }
   return statementsOf(input, seal, signal)
