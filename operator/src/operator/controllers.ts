@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import type { Registry } from 'prom-client'
 import { reconcileAccessKey } from '../accesskey/controller.ts'
 import { followGateways } from '../demand/follow-gateways.ts'
+import { openMessage } from '../federation/open-message.ts'
+import { createSeal } from '../federation/seal-message.ts'
 import type { Identity } from '../identity/identity.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import { reconcileInferenceService } from '../inferenceservice/controller.ts'
@@ -19,6 +22,8 @@ import { startFetchStates } from '../model/fetch-states.ts'
 import { reconcileOwnerIdentity } from '../owneridentity/controller.ts'
 import { secretKeyStore } from '../owneridentity/key-store.ts'
 import { secretRootKeys } from '../owneridentity/root-keys.ts'
+import { sealingFrom } from '../owneridentity/sealing.ts'
+import { startPeerController } from '../peer/start.ts'
 import type { Logger } from '../process/log.ts'
 import { rolloutCounter } from '../rollout/metrics.ts'
 import { startScaler } from '../scaling/scaler.ts'
@@ -39,7 +44,7 @@ export type ControllersDeps = {
 /** Runs all controllers until the signal is aborted, and resolves when the last reconcile has ended. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
   const { client, settings, log, registry, concurrency, clock = systemClock } = deps
-  const stores = startStores({ client, log, registry }, signal)
+  const stores = startStores({ client, log, registry, systemNamespace: settings.systemNamespace }, signal)
   countKinds(registry, stores, signal)
   const events = createEventRecorder({ client, controller: 'hansa.dev/operator', instance: deps.instance, log })
   const fetch = createFetchClient({
@@ -152,11 +157,20 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     signal,
   )
 
+  // Owners tell one another by these signed messages; a new start has a new question, whose answers show what peers saw of us.
+  const seal = createSeal({ sealingOf: sealingFrom({ keyStore: identityDeps.keyStore, clock }), clock })
+  const asks = randomBytes(32).toString('base64url')
+  const { systemNamespace } = settings
+  const peers = startPeerController(
+    { ...stores, client, log, registry, clock, events, seal, openMessage, asks, systemNamespace },
+    signal,
+  )
+
   await new Promise<void>((done) => {
     if (signal.aborted) done()
     else signal.addEventListener('abort', () => done(), { once: true })
   })
-  await Promise.all([models.stop(), services.stop(), keys.stop(), identities.stop()])
+  await Promise.all([models.stop(), services.stop(), keys.stop(), identities.stop(), peers.stop()])
   await demand.close()
   await events.close()
   await fetch.close()

@@ -9,6 +9,8 @@ import type { InferenceService } from '../api/inference-service.ts'
 import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
 import { modelReasons } from '../api/model-reasons.ts'
+import type { Peer } from '../api/peer.ts'
+import { peerReasons } from '../api/peer-reasons.ts'
 import type { RemoteWork } from '../api/remote-work.ts'
 import { remoteWorkReasons } from '../api/remote-work-reasons.ts'
 import type { Condition } from '../api/resource.ts'
@@ -21,6 +23,7 @@ const serviceReasons = new Set<string>(
   Object.values(inferenceServiceReasons).flatMap((reasons) => Object.keys(reasons)),
 )
 const workReasons = new Set<string>(Object.values(remoteWorkReasons).flatMap((reasons) => Object.keys(reasons)))
+const peerReasonNames = new Set<string>(Object.values(peerReasons).flatMap((reasons) => Object.keys(reasons)))
 const statuses = new Set<string>(['True', 'False', 'Unknown'])
 
 /**
@@ -34,6 +37,7 @@ export function countKinds(
     models: Pick<Store<Model>, 'list'>
     keys: Pick<Store<AccessKey>, 'list'>
     identities: Pick<Store<OwnerIdentity>, 'list'>
+    peers: Pick<Store<Peer>, 'list'>
     egressPolicies: Pick<Store<EgressPolicy>, 'list'>
     remoteWorks: Pick<Store<RemoteWork>, 'list'>
   },
@@ -75,6 +79,9 @@ export function countKinds(
   )
   gauge('hansa_identities', 'Identities by status and reason of the condition Ready.', () =>
     tally(stores.identities.list(), 'Ready', new Set(Object.keys(identityReasons.Ready))),
+  )
+  gauge('hansa_peers', 'Peers by status and reason of the condition Ready.', () =>
+    tally(stores.peers.list(), 'Ready', peerReasonNames),
   )
   // Only the leader knows; what it knew must not stay when it leads no more.
   const remove = () => {

@@ -22,7 +22,10 @@ import type { Logger } from '../process/log.ts'
 import { remoteWorkIndexes } from '../remotework/indexes.ts'
 
 /** Everything that the controllers look at, kept in step with the API server. */
-export function startStores(deps: { client: KubeClient; log: Logger; registry: Registry }, signal: AbortSignal) {
+export function startStores(
+  deps: { client: KubeClient; log: Logger; registry: Registry; systemNamespace: string },
+  signal: AbortSignal,
+) {
   const managed = { labelSelector: managedSelector }
   return {
     models: startReflector(deps, { resource: models }, signal).store,
@@ -41,6 +44,11 @@ export function startStores(deps: { client: KubeClient; log: Logger; registry: R
     pods: startReflector(
       deps,
       { resource: pods, ...managed, indexes: { service: serviceOf, model: modelOfPod } },
+      signal,
+    ).store,
+    linkPods: startReflector(
+      deps,
+      { resource: pods, namespace: deps.systemNamespace, labelSelector: 'app.kubernetes.io/component=link' },
       signal,
     ).store,
   }

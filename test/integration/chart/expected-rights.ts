@@ -31,6 +31,12 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['patch'],
       },
       {
+        why: 'it judges Peers, but whose key is pinned and verified stands in the spec, which admins alone write',
+        apiGroups: ['hansa.dev'],
+        resources: ['peers/status'],
+        verbs: ['patch'],
+      },
+      {
         why: 'the admission plugin OwnerReferencesPermissionEnforcement asks for it where children block the deletion of their owner',
         apiGroups: ['hansa.dev'],
         resources: ['models/finalizers', 'inferenceservices/finalizers'],

@@ -45,6 +45,7 @@ export async function registeredSeries(): Promise<Series> {
       models: { list },
       keys: { list },
       identities: { list },
+      peers: { list },
       egressPolicies: { list },
       remoteWorks: { list },
     },
