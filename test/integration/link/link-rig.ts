@@ -57,13 +57,16 @@ export type RigOptions = {
   port?: number
   openRequests?: number
   log?: Logger
+  /** Another replica of this owner, whose keys and API server this one shares. */
+  twin?: LinkedOwner
 }
 
 export async function startLinkedOwner(name: string, options: RigOptions = {}): Promise<LinkedOwner> {
-  const owner = await testOwner(name)
-  const cluster = memoryCluster()
+  const { twin } = options
+  const owner = twin?.owner ?? (await testOwner(name))
+  const cluster = twin?.cluster ?? memoryCluster()
   const certificates = await testCertificates(owner, options.certificateSeconds)
-  cluster.put(identities, identityOf(owner))
+  if (twin === undefined) cluster.put(identities, identityOf(owner))
   const logLines: Record<string, unknown>[] = []
   const log =
     options.log ??
