@@ -3,7 +3,6 @@ import type { Registry } from 'prom-client'
 import { reconcileAccessKey } from '../accesskey/controller.ts'
 import { followGateways } from '../demand/follow-gateways.ts'
 import { openMessage } from '../federation/open-message.ts'
-import { createSeal } from '../federation/seal-message.ts'
 import type { Identity } from '../identity/identity.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import { reconcileInferenceService } from '../inferenceservice/controller.ts'
@@ -22,12 +21,13 @@ import { startFetchStates } from '../model/fetch-states.ts'
 import { reconcileOwnerIdentity } from '../owneridentity/controller.ts'
 import { secretKeyStore } from '../owneridentity/key-store.ts'
 import { secretRootKeys } from '../owneridentity/root-keys.ts'
-import { sealingFrom } from '../owneridentity/sealing.ts'
 import { startPeerController } from '../peer/start.ts'
 import type { Logger } from '../process/log.ts'
 import { rolloutCounter } from '../rollout/metrics.ts'
 import { startScaler } from '../scaling/scaler.ts'
 import { countKinds } from './kind-metrics.ts'
+import { ownerSeal } from './owner-seal.ts'
+import { startRequester } from './requester.ts'
 import { ownerOf, serviceOf, startStores } from './stores.ts'
 
 export type ControllersDeps = {
@@ -158,11 +158,27 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
   )
 
   // Owners tell one another by these signed messages; a new start has a new question, whose answers show what peers saw of us.
-  const seal = createSeal({ sealingOf: sealingFrom({ keyStore: identityDeps.keyStore, clock }), clock })
-  const asks = randomBytes(32).toString('base64url')
   const { systemNamespace } = settings
+  const seal = ownerSeal({ client, namespace: systemNamespace, clock })
+  const asks = randomBytes(32).toString('base64url')
   const peers = startPeerController(
     { ...stores, client, log, registry, clock, events, seal, openMessage, asks, systemNamespace },
+    signal,
+  )
+
+  const requester = startRequester(
+    {
+      client,
+      stores,
+      events,
+      seal,
+      openMessage,
+      systemNamespace,
+      concurrency,
+      clock,
+      log,
+      registry,
+    },
     signal,
   )
 
@@ -170,7 +186,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     if (signal.aborted) done()
     else signal.addEventListener('abort', () => done(), { once: true })
   })
-  await Promise.all([models.stop(), services.stop(), keys.stop(), identities.stop(), peers.stop()])
+  await Promise.all([models.stop(), services.stop(), keys.stop(), identities.stop(), peers.stop(), requester.stop()])
   await demand.close()
   await events.close()
   await fetch.close()
