@@ -1,5 +1,9 @@
 import type { AccessKey } from '@hansa/operator/api/access-key.ts'
+import type { GuestWork } from '@hansa/operator/api/guest-work.ts'
+import type { OwnerIdentity } from '@hansa/operator/api/identity.ts'
 import type { InferenceService } from '@hansa/operator/api/inference-service.ts'
+import type { Peer } from '@hansa/operator/api/peer.ts'
+import type { RemoteWork } from '@hansa/operator/api/remote-work.ts'
 import type { KubeObject } from '@hansa/operator/api/resource.ts'
 import { KubeApiError } from '@hansa/operator/kube/api-error.ts'
 import type { KubeClient, WatchEvent } from '@hansa/operator/kube/client-types.ts'
@@ -13,6 +17,10 @@ export type ScriptedCluster = {
   services: InferenceService[]
   pods: Pod[]
   keys: AccessKey[]
+  identities: OwnerIdentity[]
+  peers: Peer[]
+  remoteWorks: RemoteWork[]
+  guestWorks: GuestWork[]
   jwks: JWK[]
   issuer: string
   /** While true every call fails, as with the API server down. */
@@ -33,6 +41,10 @@ export function scriptedCluster(): ScriptedCluster {
     services: [],
     pods: [],
     keys: [],
+    identities: [],
+    peers: [],
+    remoteWorks: [],
+    guestWorks: [],
     jwks: [],
     issuer: 'https://cluster.test',
     down: false,
@@ -75,12 +87,16 @@ export function scriptedCluster(): ScriptedCluster {
       pods: cluster.pods,
       accesskeys: cluster.keys,
       inferenceservices: cluster.services,
+      identities: cluster.identities,
+      peers: cluster.peers,
+      remoteworks: cluster.remoteWorks,
+      guestworks: cluster.guestWorks,
     }
     const objects = lists[resource.plural] ?? []
     // The plural that was just looked at is what ties the two types together.
     return objects.map((object) => ({
       ...object,
-      metadata: { ...object.metadata, uid: object.metadata.name, resourceVersion: `${version}` },
+      metadata: { uid: object.metadata.name, ...object.metadata, resourceVersion: `${version}` },
     })) as unknown as Live<T>[]
   }
 
