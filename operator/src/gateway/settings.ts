@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseEnv } from '../process/env.ts'
 import { HansaError } from '../process/errors.ts'
 import { otlpEndpoint, traceSample } from '../process/tracing.ts'
+import type { DataPathSettings } from './data/start-data-path.ts'
 
 const number = (least: number, most: number, otherwise: number) =>
   z.coerce.number().min(least).max(most).default(otherwise)
@@ -93,6 +94,16 @@ const environment = z.object({
   HANSA_LAME_DUCK_SECONDS: number(0, 300, 5).meta({ description: 'time between unready and closing the listener' }),
   HANSA_OTLP_ENDPOINT: otlpEndpoint.optional().meta({ description: 'receiver of traces by OTLP/HTTP' }),
   HANSA_TRACE_SAMPLE: traceSample.meta({ description: 'share of new traces that are recorded, 0 to 1' }),
+  HANSA_FETCH_URL: httpsUrl.optional().meta({ description: 'the fetch worker; set where owners are joined' }),
+  HANSA_PEER_DATA_PORT: whole(0, 65_535, 8447).meta({ description: 'port for gateways of peers' }),
+  HANSA_PEER_BLOBS_PORT: whole(0, 65_535, 8448).meta({ description: 'port for the fetch worker' }),
+  HANSA_PEER_MAX_STREAMS: whole(1, 1000, 16).meta({ description: 'files that one peer gets at once' }),
+  HANSA_PEER_BYTES_PER_SECOND: whole(1024, 2 ** 40, 2 ** 30).meta({
+    description: 'bytes that one peer gets in a second, all files together',
+  }),
+  HANSA_PEER_STALL_SECONDS: whole(1, 3600, 30).meta({
+    description: 'a peer that hardly reads for so long is cut off',
+  }),
   HANSA_DRAIN_SECONDS: number(0, 3600, 30).meta({ description: 'time for requests under way at shutdown' }),
 })
 
@@ -100,7 +111,16 @@ export type GatewaySettings = ReturnType<typeof gatewaySettings>
 /** What serving itself needs, once identity and API client exist. */
 export type ServingSettings = Omit<
   GatewaySettings,
-  'caUrl' | 'ca' | 'caTokenFile' | 'apiServer' | 'dnsNames' | 'otlpEndpoint' | 'instance' | 'namespace' | 'traceSample'
+  | 'caUrl'
+  | 'ca'
+  | 'caTokenFile'
+  | 'apiServer'
+  | 'dnsNames'
+  | 'otlpEndpoint'
+  | 'instance'
+  | 'namespace'
+  | 'traceSample'
+  | 'dataPath'
 > & { traceSample?: number }
 
 /** Reads the gateway's settings from environment variables. Throws SettingsInvalid naming every wrong one. */
@@ -147,10 +167,29 @@ export function gatewaySettings(env: Record<string, string | undefined>) {
     idleSeconds: parsed.HANSA_IDLE_SECONDS,
     lameDuckSeconds: parsed.HANSA_LAME_DUCK_SECONDS,
     drainSeconds: parsed.HANSA_DRAIN_SECONDS,
+    /** Undefined: no owners are joined. */
+    dataPath: dataPathOf(parsed),
     traceSample: parsed.HANSA_TRACE_SAMPLE,
     otlpEndpoint: parsed.HANSA_OTLP_ENDPOINT,
     instance: parsed.POD_NAME,
     namespace: parsed.POD_NAMESPACE,
+  }
+}
+
+function dataPathOf(env: z.infer<typeof environment>): DataPathSettings | undefined {
+  const { HANSA_FETCH_URL: fetchUrl } = env
+  if (fetchUrl === undefined) return undefined
+  return {
+    host: env.POD_IP,
+    port: env.HANSA_PEER_DATA_PORT,
+    internalPort: env.HANSA_PEER_BLOBS_PORT,
+    fetchUrl: fetchUrl.replace(/\/$/, ''),
+    trustDomain: env.HANSA_TRUST_DOMAIN,
+    limits: {
+      maxStreams: env.HANSA_PEER_MAX_STREAMS,
+      bytesPerSecond: env.HANSA_PEER_BYTES_PER_SECOND,
+      stallSeconds: env.HANSA_PEER_STALL_SECONDS,
+    },
   }
 }
 

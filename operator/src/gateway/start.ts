@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import type { Registry } from 'prom-client'
+import { startOwnerCredentials } from '../federation/owner-credentials.ts'
 import { startIdentity } from '../identity/agent.ts'
 import { createClient } from '../kube/client.ts'
+import { systemClock } from '../kube/clock.ts'
 import { clusterFromPod } from '../kube/in-cluster.ts'
 import type { Logger } from '../process/log.ts'
 import { startTracing } from '../process/tracing.ts'
 import { createAccessLogger } from './access-log.ts'
+import { startDataPath } from './data/start-data-path.ts'
 import { serveGateway } from './serve-gateway.ts'
 import type { GatewaySettings } from './settings.ts'
 import { tuneCollector } from './tune-collector.ts'
@@ -41,9 +44,25 @@ export async function startGateway(
       : await startTracing({ endpoint, service: 'hansa-gateway', instance, namespace }, { log, registry })
   const accessLog = createAccessLogger(log)
   const gateway = await serveGateway(settings, { identity, client, log, accessLog, registry, tracing })
+  const dataPath =
+    settings.dataPath === undefined
+      ? undefined
+      : await startDataPath(settings.dataPath, {
+          identity,
+          client,
+          startCredentials: (identityName, signal) => {
+            const { caUrl, caTokenFile: tokenFile, stateDir } = settings
+            return startOwnerCredentials({ identityName, caUrl, caPem, tokenFile, stateDir, log, signal })
+          },
+          clock: systemClock,
+          random: Math.random,
+          log,
+          registry,
+        })
   return {
     url: gateway.url,
     close: async () => {
+      await dataPath?.close()
       await gateway.close()
       await tracing?.close()
       stopping.abort()
