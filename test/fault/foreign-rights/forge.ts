@@ -1,3 +1,4 @@
+import '@hansa/operator/identity/reflect-metadata.ts'
 import { createPrivateKey, createPublicKey, sign, webcrypto, X509Certificate } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { createAuthority } from '../../cluster/owner/certificates.ts'
@@ -78,7 +79,7 @@ async function issue(
   ])
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: '0f1e2d3c',
-    issuer: authority.subject,
+    issuer: authority.subjectName,
     subject: wish.subject,
     notBefore: new Date(Date.now() - 60_000),
     notAfter: new Date(Date.now() + day),

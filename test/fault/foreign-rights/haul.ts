@@ -105,5 +105,5 @@ function publicId(key: KeyObject): string {
 }
 
 function isText(text: string): boolean {
-  return [...text].every((char) => (char >= ' ' && char <= '~') || '\t\n\r'.includes(char))
+  return !/[^\t\n\r -~]/.test(text)
 }

@@ -23,7 +23,7 @@ export async function searchOwner({ owner, nodes }: Installation, haul: Haul) {
       if (size > largestFile) continue
       const bytes = await readFile(path).catch(() => undefined) // pods come and go meanwhile
       if (bytes === undefined) continue
-      haul.add(bytes.toString('latin1'), path)
+      haul.add(bytes.toString('latin1').replaceAll(/\0+/g, '\n'), path) // etcd's journal is mostly empty
       files += 1
     }
   }
