@@ -123,7 +123,7 @@ async function startFederatedOwner(
     ...options,
     nodes: options.nodes ?? 1,
     log,
-    values: { 'link.enabled': 'true', 'operator.replicas': '1', 'gateway.replicas': '1', ...options.values },
+    values: { 'operator.replicas': '1', 'gateway.replicas': '1', ...options.values },
   })
   const { owner } = installation
   return {

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gatewaySettings } from '@hansa/operator/gateway/settings.ts'
+import { linkSettings } from '@hansa/operator/link/settings.ts'
 import { operatorSettings } from '@hansa/operator/operator/settings.ts'
 import { parseEnv } from '@hansa/operator/process/env.ts'
 import { cacheSettings } from '@hansa/worker/cache/settings.ts'
@@ -28,7 +29,7 @@ const everything = {
     oidcIssuers: [{ name: 'staff', issuer: 'https://idp.stmary.example:9444/realms/staff', audience: 'hansa' }],
     podDisruptionBudget: { enabled: true, maxUnavailable: '50%' },
   },
-  link: { enabled: true, service: { type: 'LoadBalancer' }, peers: { ports: [443, 3128] } },
+  link: { replicas: 2, service: { type: 'LoadBalancer' }, peers: { ports: [443, 3128] } },
   fetch: {
     storage: { persistent: true, size: '100Gi' },
     localRoot: { existingClaim: 'local-models' },
@@ -53,9 +54,8 @@ test.for([
 ] as const)('with %s every pod is more than restricted, probed and graceful', async ([, values]) => {
   const found = pods(await render(values))
   const cache = values === everything ? ['hansa-cache'] : []
-  const link = values === everything ? ['hansa-link'] : []
   expect(found.map(({ name }) => name).sort()).toEqual([
-    ...[...cache, 'hansa-fetch', 'hansa-gateway', ...link, 'hansa-operator'],
+    ...[...cache, 'hansa-fetch', 'hansa-gateway', 'hansa-link', 'hansa-operator'],
   ])
   for (const { name, spec } of found) {
     expect(violations(spec), name).toEqual([])
@@ -82,10 +82,12 @@ test.for([
   const operator = parseEnv(operatorSettings, envOf('hansa-operator'))
   const gateway = gatewaySettings(envOf('hansa-gateway'))
   const fetch = fetchSettings(envOf('hansa-fetch'))
+  const link = linkSettings(envOf('hansa-link'))
   expect(operator.HANSA_CA_URL).toBe('https://hansa-operator.hansa-system.svc:9443')
   expect(operator.HANSA_FETCH_URL).toBe('https://hansa-fetch.hansa-system.svc:8444')
   expect(operator.HANSA_WORKER_IMAGE).toBe('ghcr.io/hansa-dev/worker:0.1.0')
-  expect([gateway.trustDomain, fetch.HANSA_TRUST_DOMAIN]).toEqual(['cluster.hansa', 'cluster.hansa'])
+  expect([gateway.trustDomain, fetch.HANSA_TRUST_DOMAIN, link.trustDomain]).toEqual(Array(3).fill('cluster.hansa'))
+  expect([link.namespace, link.port, link.replicas]).toEqual(['hansa-system', 9444, values === everything ? 2 : 1])
   expect(fetch.HANSA_BLOB_MAX_BYTES).toBeLessThan(values === everything ? 100 * 2 ** 30 : 50 * 2 ** 30)
   if (values === everything) {
     expect(operator.HANSA_GATEWAY_URL).toBe('https://ai.stmary.example:8443')
@@ -126,7 +128,7 @@ test('every path that a process is told of is mounted, and no variable is one th
   }
 })
 
-test('only a token for the authority is projected, and only operator, gateway and fetch reach the API server', async () => {
+test('only a token for the authority is projected, and only operator, gateway, link and fetch reach the API server', async () => {
   const manifests = await render()
   for (const { name, spec } of pods(manifests)) {
     expect(spec.automountServiceAccountToken).toBe(true)
@@ -137,6 +139,7 @@ test('only a token for the authority is projected, and only operator, gateway an
   expect(accounts.map(({ metadata }) => metadata.name).sort()).toEqual([
     'hansa-fetch',
     'hansa-gateway',
+    'hansa-link',
     'hansa-operator',
   ])
   for (const account of accounts) expect(account.automountServiceAccountToken).toBe(false)
@@ -229,11 +232,17 @@ test('every pod of the release namespace is shut in, and each process opens what
   const byName = Object.fromEntries(policies.map(({ metadata, spec }) => [metadata.name, spec]))
   expect(byName['hansa-default-deny']).toEqual({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] })
   expect(ports(byName['hansa-operator'], 'ingress')).toEqual([8081, 9443])
-  expect(ports(byName['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8444, 8445])
+  expect(ports(byName['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8444, 8445, 8447, 8448])
+  expect(ports(byName['hansa-link'], 'ingress')).toEqual([8081, 9444])
   expect(ports(byName['hansa-fetch'], 'ingress')).toEqual([8081, 8444])
   expect(ports(byName['hansa-operator'], 'egress')).toEqual([53, 443, 6443, 8444, 8445])
-  expect(ports(byName['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 8444, 9443])
-  expect(ports(byName['hansa-fetch'], 'egress')).toEqual([53, 443, 6443, 9443])
+  expect(ports(byName['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 8444, 8447, 9443])
+  expect(ports(byName['hansa-fetch'], 'egress')).toEqual([53, 443, 6443, 8448, 9443])
+  const alone = (await render({ link: { enabled: false } })).filter(({ kind }) => kind === 'NetworkPolicy')
+  const apart = Object.fromEntries(alone.map(({ metadata, spec }) => [metadata.name, spec]))
+  expect(apart).not.toHaveProperty('hansa-link')
+  expect(ports(apart['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8444, 8445])
+  expect(ports(apart['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 8444, 9443])
   const opened = (await render(everything)).find(
     ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-gateway',
   )

@@ -32,7 +32,7 @@ test('helm install makes every object, and says what to do next', async () => {
       namespace,
     ],
   )
-  for (const process of ['operator', 'gateway', 'fetch']) {
+  for (const process of ['operator', 'gateway', 'link', 'fetch']) {
     expect(names).toContain(`deployment.apps/hansa-${process}\n`)
     expect(names).toContain(`service/hansa-${process}\n`)
     expect(names).toContain(`serviceaccount/hansa-${process}\n`)
@@ -51,7 +51,7 @@ test('a namespace that enforces the restricted Pod Security Standard admits ever
   await eventually(async () => {
     const pods = await podNames(namespace)
     expect(pods.map((name) => name.replace(/-[^-]+-[^-]+$/, '')).sort()).toEqual([
-      ...['hansa-fetch', 'hansa-gateway', 'hansa-gateway', 'hansa-operator', 'hansa-operator'],
+      ...['hansa-fetch', 'hansa-gateway', 'hansa-gateway', 'hansa-link', 'hansa-operator', 'hansa-operator'],
     ])
   })
   expect(await replicaFailures(namespace)).toEqual([])
@@ -73,6 +73,7 @@ test('the same check notices a pod that is not restricted', async () => {
 
 const operator = 'hansa-operator'
 const gateway = 'hansa-gateway'
+const link = 'hansa-link'
 const fetch = 'hansa-fetch'
 
 test.for([
@@ -117,6 +118,20 @@ test.for([
   [gateway, false, 'create', 'tokenreviews.authentication.k8s.io', {}],
   [gateway, false, 'list', 'models.hansa.dev', {}],
   [gateway, false, 'create', 'deployments.apps', { namespace: 'radiology' }],
+  [gateway, true, 'watch', 'guestworks.hansa.dev', { namespace }],
+  [gateway, false, 'watch', 'guestworks.hansa.dev', { namespace: 'radiology' }],
+  [gateway, false, 'patch', 'peers.hansa.dev', { subresource: 'status' }],
+  [link, true, 'watch', 'peers.hansa.dev', {}],
+  [link, true, 'patch', 'remoteworks.hansa.dev', { namespace: 'radiology', subresource: 'status' }],
+  [link, true, 'create', 'guestworks.hansa.dev', { namespace }],
+  [link, false, 'create', 'guestworks.hansa.dev', { namespace: 'radiology' }],
+  [link, false, 'patch', 'guestworks.hansa.dev', { namespace }],
+  [link, false, 'delete', 'guestworks.hansa.dev', { namespace }],
+  [link, false, 'create', 'remoteworks.hansa.dev', { namespace: 'radiology' }],
+  [link, false, 'patch', 'peers.hansa.dev', {}],
+  [link, false, 'get', 'secrets', { namespace, name: 'hansa-identities' }],
+  [link, false, 'list', 'sharepolicies.hansa.dev', {}],
+  [link, false, 'list', 'pods', {}],
   [fetch, false, 'list', 'models.hansa.dev', {}],
   [fetch, false, 'list', 'pods', {}],
   [fetch, false, 'get', 'secrets', { namespace, name: 'hansa-ca' }],
