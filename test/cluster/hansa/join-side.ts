@@ -3,12 +3,18 @@ import { memoryIo } from '@hansa/operator/cli/memory-io.ts'
 import { runProgram } from '@hansa/operator/cli/run-program.ts'
 import { openMessage } from '@hansa/operator/federation/open-message.ts'
 import { createSeal } from '@hansa/operator/federation/seal-message.ts'
+import { createApplier } from '@hansa/operator/kube/apply-if-changed.ts'
 import { pods } from '@hansa/operator/kube/builtin.ts'
 import { createClient } from '@hansa/operator/kube/client.ts'
 import { type Clock, systemClock } from '@hansa/operator/kube/clock.ts'
+import { type Controller, source, startController } from '@hansa/operator/kube/controller.ts'
 import { identities, peers, remoteWorks } from '@hansa/operator/kube/hansa-resources.ts'
 import { clusterFromKubeConfig } from '@hansa/operator/kube/kube-config.ts'
 import { startReflector } from '@hansa/operator/kube/reflector.ts'
+import { reconcileOwnerIdentity } from '@hansa/operator/owneridentity/controller.ts'
+import { secretKeyStore } from '@hansa/operator/owneridentity/key-store.ts'
+import { secretRootKeys } from '@hansa/operator/owneridentity/root-keys.ts'
+import { sealingFrom } from '@hansa/operator/owneridentity/sealing.ts'
 import { startPeerController } from '@hansa/operator/peer/start.ts'
 import { createLogger } from '@hansa/operator/process/log.ts'
 import { Registry } from 'prom-client'
@@ -45,10 +51,13 @@ export type Judged = {
   }
 }
 
-/** Starts the side; the definitions are installed in the cluster already. Pods of the link are looked for in namespace default. */
+/**
+ * Starts the side; the definitions are installed in the cluster already. With `operator` in place of an owner's keys the real controller
+ * of Identities runs as well. Secrets and pods of the link are looked for in namespace default.
+ */
 export async function startJoinSide(
   cluster: Cluster,
-  owner: TestOwner,
+  owner: TestOwner | 'operator',
   { clock = systemClock, identity = 'main', asks = nonceOf(cluster.name) }: Options = {},
 ): Promise<JoinSide> {
   const stopping = new AbortController()
@@ -57,26 +66,45 @@ export async function startJoinSide(
   const registry = new Registry()
   const access = await clusterFromKubeConfig({ path: cluster.kubeconfigPath })
   const client = createClient({ cluster: access, userAgent: 'join-side' })
-  const owners = new Map([[identity, owner]])
+  const owners = new Map<string, TestOwner>()
   const deps = { client, log, registry }
+  const events = { record: () => undefined, close: async () => undefined }
+  const keyStore = secretKeyStore({ client, namespace: 'default' })
+  const fromTest = async (name: string) => {
+    const found = owners.get(name)
+    if (found === undefined) throw new Error(`no keys of Identity ${name}`)
+    return found
+  }
+  const sealingOf = owner === 'operator' ? sealingFrom({ keyStore, clock }) : fromTest
+  const identityStore = startReflector(deps, { resource: identities }, signal).store
+  const controllers: Controller[] = []
+  if (owner === 'operator') {
+    const applier = createApplier(client, 'hansa-identity')
+    const identityDeps = { identities: identityStore, keyStore, rootKeys: secretRootKeys, applier, events, clock }
+    controllers.push(
+      startController(
+        deps,
+        {
+          name: 'identity',
+          sources: [source(identityStore, ({ metadata }) => [metadata.name])],
+          reconcile: (key, context) => reconcileOwnerIdentity(key, context, identityDeps),
+          concurrency: 1,
+        },
+        signal,
+      ),
+    )
+  }
   const controller = startPeerController(
     {
       ...deps,
       clock,
-      events: { record: () => undefined, close: async () => undefined },
-      seal: createSeal({
-        clock,
-        sealingOf: async (name) => {
-          const found = owners.get(name)
-          if (found === undefined) throw new Error(`no keys of Identity ${name}`)
-          return found
-        },
-      }),
+      events,
+      seal: createSeal({ clock, sealingOf }),
       openMessage,
       asks,
       systemNamespace: 'default',
       peers: startReflector(deps, { resource: peers }, signal).store,
-      identities: startReflector(deps, { resource: identities }, signal).store,
+      identities: identityStore,
       linkPods: startReflector(deps, { resource: pods, namespace: 'default' }, signal).store,
       remoteWorks: startReflector(deps, { resource: remoteWorks }, signal).store,
     },
@@ -115,7 +143,8 @@ export async function startJoinSide(
     await request('PATCH', `${at('identities', name)}/status`, { status: identityOf(next).status })
   }
 
-  await publish(owner)
+  controllers.push(controller)
+  if (owner !== 'operator') await publish(owner)
   return {
     hansa,
     publish,
@@ -136,7 +165,7 @@ export async function startJoinSide(
     },
     stop: async () => {
       stopping.abort()
-      await controller.stop()
+      await Promise.all(controllers.map((each) => each.stop()))
       await client.close()
     },
   }
