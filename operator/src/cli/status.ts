@@ -15,6 +15,7 @@ import { CliError } from './cli-error.ts'
 import { exitCodes } from './exit-code.ts'
 import { type Io, paint, plain } from './io.ts'
 import { type Format, printObject } from './output.ts'
+import { ownerLines } from './owner-lines.ts'
 import { readable } from './readable.ts'
 
 type Seen = {
@@ -65,6 +66,7 @@ function tree({ service, model, deployments, pods }: Seen, io: Io): string {
     `  Model ${spec.modelRef.name}${model === undefined ? ': not found' : ''}`,
     ...(model === undefined ? [] : conditionLines(model.status?.conditions, modelConditionReasons, io, '    ')),
   ]
+  lines.push(...ownerLines(seen.owners, io, '  '))
   if (deployments === undefined || pods === undefined) {
     lines.push('  You may not read the Deployments and Pods of this namespace, so revisions are not shown.')
     return `${lines.map(plainButColour(io)).join('\n')}\n`

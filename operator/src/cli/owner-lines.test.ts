@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { memoryIo } from './memory-io.ts'
+import { ownerLines } from './owner-lines.ts'
+
+const io = memoryIo()
+const base = { peer: 'university', wanted: 2, remoteWork: 'chat-university-0a1b2c3d' }
+
+test('a peer that runs all is one line', () => {
+  expect(ownerLines([{ ...base, answer: 'Granted', lease: 'Active', readyReplicas: 2 }], io, '  ')).toEqual([
+    '  + peer university: granted, lease active, 2 of 2 ready (RemoteWork chat-university-0a1b2c3d)',
+  ])
+})
+
+test('every reason of a refusal has a line', () => {
+  const refusals = [
+    { reason: 'OutsideWindow', message: 'the window night opens at 20:00' },
+    { reason: 'QuotaExceeded', message: '4 of 4 GPUs are lent' },
+  ]
+  const lines = ownerLines(
+    [{ ...base, answer: 'Refused', lease: 'None', reason: 'Refused', message: 'both of it', refusals }],
+    io,
+    '  ',
+  )
+  expect(lines).toEqual([
+    '  x peer university: refused, 0 of 2 ready (RemoteWork chat-university-0a1b2c3d)',
+    '    OutsideWindow: the window night opens at 20:00',
+    '    QuotaExceeded: 4 of 4 GPUs are lent',
+    '    Change the request, or ask the admin of the peer.',
+  ])
+})
+
+test('what is not known is marked so, and says what to do', () => {
+  const lines = ownerLines(
+    [
+      {
+        ...base,
+        answer: 'Granted',
+        lease: 'Uncertain',
+        readyReplicas: 2,
+        reason: 'LeaseUncertain',
+        message: 'not heard of in time',
+      },
+      { ...base, answer: 'Pending', lease: 'None', reason: 'EgressDenied', message: 'no EgressPolicy names it' },
+    ],
+    io,
+    '',
+  )
+  expect(lines).toEqual([
+    '? peer university: granted, lease uncertain, 2 of 2 ready (RemoteWork chat-university-0a1b2c3d)',
+    '  LeaseUncertain: not heard of in time',
+    '  See the Peer; check the network.',
+    'x peer university: pending, 0 of 2 ready (RemoteWork chat-university-0a1b2c3d)',
+    '  EgressDenied: no EgressPolicy names it',
+    '  Ask the cluster admin for an EgressPolicy.',
+  ])
+})
