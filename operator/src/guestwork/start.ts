@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Counter, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { GuestWork } from '../api/guest-work.ts'
 import type { OwnerIdentity } from '../api/identity.ts'
 import type { InferenceService } from '../api/inference-service.ts'
@@ -25,11 +25,12 @@ import { createMemory, type GuestWorkDeps } from './deps.ts'
 import { createFreshest } from './freshest.ts'
 import { watchIdle } from './idle-watch.ts'
 import { guestWorkOf } from './locals.ts'
+import { gpuCounter } from './metrics.ts'
 import { fieldManager } from './names.ts'
 import { reconcileOffer } from './offer-controller.ts'
 import { serviceKey } from './own-status.ts'
 import { followPods } from './pod-times.ts'
-import { type GuestStores, startGuestStores } from './stores.ts'
+import type { GuestStores } from './stores.ts'
 import { holds } from './usage.ts'
 
 export type GuestsDeps = {
@@ -45,8 +46,8 @@ export type GuestsDeps = {
   systemNamespace: string
 }
 
-/** Stores that others look at too. */
-export type SharedStores = {
+/** All stores that sharing looks at. */
+export type SharingStores = GuestStores & {
   peers: Store<Peer, 'identity'>
   identities: Store<OwnerIdentity>
   namespaces: Store<Namespace>
@@ -56,16 +57,11 @@ export type SharedStores = {
 }
 
 /** Runs what lets peers use this cluster: SharePolicies, guest work, offers. */
-export function startGuests(
-  deps: GuestsDeps,
-  shared: SharedStores,
-  signal: AbortSignal,
-): { stores: GuestStores; controllers: Controller[] } {
-  const { client, log, registry, clock, systemNamespace } = deps
-  const stores = startGuestStores(deps, systemNamespace, signal)
+export function startGuests(deps: GuestsDeps, stores: SharingStores, signal: AbortSignal): Controller[] {
+  const { client, log, registry, clock } = deps
   const { allPods, nodes } = stores
   const guestWorks = createFreshest(stores.guestWorks)
-  const peers = createFreshest(shared.peers)
+  const peers = createFreshest(stores.peers)
   const times = followPods(allPods, clock, signal)
   const keys = (works: readonly GuestWork[]) => works.map((work) => keyOf(refOf(work)))
   const idle = watchIdle(
@@ -79,8 +75,10 @@ export function startGuests(
     },
     signal,
   )
-  const everything = [...Object.values(shared), ...Object.values(stores)]
-  const synced = Promise.all(everything.map((store) => store.synced))
+  const { sharePolicies, priorityClasses, quotas, identities, namespaces, services, models, policies } = stores
+  const everything = [stores.guestWorks, sharePolicies, priorityClasses, quotas, nodes, allPods]
+  const others = [stores.peers, identities, namespaces, services, models, policies]
+  const synced = Promise.all([...everything, ...others].map((store) => store.synced))
   const bell = createBell(
     clock,
     () => keys(guestWorks.list().filter(({ status }) => status?.decision !== 'Ended')),
@@ -88,8 +86,8 @@ export function startGuests(
   )
   ringOn(bell, stores.sharePolicies, ({ metadata, status }) => `${metadata.generation} ${readyWord(status)}`)
   ringOn(bell, stores.priorityClasses, ({ value }) => String(value))
-  ringOn(bell, shared.namespaces, ({ metadata }) => JSON.stringify([metadata.labels, metadata.deletionTimestamp]))
-  ringOn(bell, shared.identities, ({ metadata, status }) => `${metadata.generation} ${status?.bundle?.sequence}`)
+  ringOn(bell, stores.namespaces, ({ metadata }) => JSON.stringify([metadata.labels, metadata.deletionTimestamp]))
+  ringOn(bell, stores.identities, ({ metadata, status }) => `${metadata.generation} ${status?.bundle?.sequence}`)
   // Room that comes free may be another's.
   ringOn(bell, stores.guestWorks, (work) => `${work.status?.decision === 'Granted'} ${holds(work)}`)
   signal.addEventListener(
@@ -101,7 +99,6 @@ export function startGuests(
   const guestDeps: GuestWorkDeps = {
     ...deps,
     ...stores,
-    ...shared,
     guestWorks,
     peers,
     times,
@@ -123,11 +120,10 @@ export function startGuests(
   const policyDeps = {
     ...deps,
     ...stores,
-    ...shared,
     applier: createApplier(client, policyManager),
   }
   const everyPolicy = () => stores.sharePolicies.list().map(({ metadata }) => metadata.name)
-  const everyPeer = () => shared.peers.list().map(({ metadata }) => metadata.name)
+  const everyPeer = () => stores.peers.list().map(({ metadata }) => metadata.name)
   const offerDeps = { ...guestDeps, idle, applier: createApplier(client, 'hansa-offer'), offered: new Map() }
   const offerBell = createBell(clock, everyPeer, synced)
   signal.addEventListener(
@@ -135,14 +131,14 @@ export function startGuests(
     idle.subscribe(() => offerBell.ring()),
     { once: true },
   )
-  const controllers = [
+  return [
     start('sharepolicy', {
       sources: [
         all,
         source(stores.sharePolicies, everyPolicy),
-        source(shared.namespaces, everyPolicy),
+        source(stores.namespaces, everyPolicy),
         source(stores.priorityClasses, everyPolicy),
-        source(shared.peers, everyPolicy),
+        source(stores.peers, everyPolicy),
         source(stores.quotas, everyPolicy),
         source(stores.guestWorks, ({ status }) => (status?.policyName === undefined ? [] : [status.policyName])),
       ],
@@ -154,9 +150,9 @@ export function startGuests(
         all,
         bell,
         source(stores.guestWorks, own),
-        source(shared.services, guestWorkOf),
-        source(shared.models, guestWorkOf),
-        source(shared.peers, ofPeer),
+        source(stores.services, guestWorkOf),
+        source(stores.models, guestWorkOf),
+        source(stores.peers, ofPeer),
         source(allPods, ({ metadata }) => {
           const service = metadata.labels?.['hansa.dev/inference-service']
           return service === undefined ? [] : byService(`${metadata.namespace}/${service}`)
@@ -165,35 +161,20 @@ export function startGuests(
       reconcile: (key, context) => reconcileGuestWork(key, context, guestDeps),
     }),
     start('confirmation', {
-      sources: [all, source(shared.peers, own)],
+      sources: [all, source(stores.peers, own)],
       reconcile: (key, context) => reconcileConfirmation(key, context, { ...guestDeps, asks: deps.asks }),
     }),
     start('offer', {
       sources: [
         all,
         offerBell,
-        source(shared.peers, own),
+        source(stores.peers, own),
         source(stores.sharePolicies, everyPeer),
         source(stores.guestWorks, ({ spec }) => [spec.peerRef.name]),
       ],
       reconcile: (key, context) => reconcileOffer(key, context, offerDeps),
     }),
   ]
-  return { stores, controllers }
-}
-
-const gpuSecondsName = 'hansa_guest_gpu_seconds_total'
-
-function gpuCounter(registry: Registry, signal: AbortSignal): Counter<'peer'> {
-  const counter = new Counter({
-    name: gpuSecondsName,
-    help: 'GPU seconds that guests of each Peer used, as they are written down.',
-    labelNames: ['peer'],
-    registers: [],
-  })
-  registry.registerMetric(counter)
-  signal.addEventListener('abort', () => registry.removeSingleMetric(gpuSecondsName), { once: true })
-  return counter
 }
 
 /** A lease that must end when our own pods need its room. */

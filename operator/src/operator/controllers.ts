@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 import { reconcileAccessKey } from '../accesskey/controller.ts'
 import { followGateways } from '../demand/follow-gateways.ts'
 import { openMessage } from '../federation/open-message.ts'
+import { startGuests } from '../guestwork/start.ts'
 import type { Identity } from '../identity/identity.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import { reconcileInferenceService } from '../inferenceservice/controller.ts'
@@ -182,11 +183,18 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     signal,
   )
 
+  const guests = startGuests(
+    { client, log, registry, clock, events, seal, openMessage, asks, systemNamespace },
+    stores,
+    signal,
+  )
+
   await new Promise<void>((done) => {
     if (signal.aborted) done()
     else signal.addEventListener('abort', () => done(), { once: true })
   })
   await Promise.all([models.stop(), services.stop(), keys.stop(), identities.stop(), peers.stop(), requester.stop()])
+  await Promise.all(guests.map((each) => each.stop()))
   await demand.close()
   await events.close()
   await fetch.close()

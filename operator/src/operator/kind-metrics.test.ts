@@ -11,7 +11,8 @@ import { countKinds } from './kind-metrics.ts'
 // Builders set uid and resourceVersion, as the API server would.
 const live = <T extends { metadata: object }>(object: T) => object as T & Live
 
-const none = { peers: { list: () => [] }, egressPolicies: { list: () => [] }, remoteWorks: { list: () => [] } }
+const empty = { list: () => [] }
+const none = { peers: empty, egressPolicies: empty, remoteWorks: empty, sharePolicies: empty, guestWorks: empty }
 function identity(name: string, status: 'True' | 'False', reason: string): OwnerIdentity {
   const condition = { type: 'Ready', status, reason, message: '', lastTransitionTime: '2026-03-01T00:00:00Z' }
   const spec = {

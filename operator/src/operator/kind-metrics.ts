@@ -3,6 +3,8 @@ import type { AccessKey } from '../api/access-key.ts'
 import { accessKeyReasons } from '../api/access-key-reasons.ts'
 import type { EgressPolicy } from '../api/egress-policy.ts'
 import { egressPolicyReasons } from '../api/egress-policy-reasons.ts'
+import type { GuestWork } from '../api/guest-work.ts'
+import { guestWorkReasons } from '../api/guest-work-reasons.ts'
 import type { OwnerIdentity } from '../api/identity.ts'
 import { identityReasons } from '../api/identity-reasons.ts'
 import type { InferenceService } from '../api/inference-service.ts'
@@ -14,6 +16,8 @@ import { peerReasons } from '../api/peer-reasons.ts'
 import type { RemoteWork } from '../api/remote-work.ts'
 import { remoteWorkReasons } from '../api/remote-work-reasons.ts'
 import type { Condition } from '../api/resource.ts'
+import type { SharePolicy } from '../api/share-policy.ts'
+import { sharePolicyReasons } from '../api/share-policy-reasons.ts'
 import { conditionOf } from '../kube/conditions.ts'
 import type { Store } from '../kube/store.ts'
 
@@ -24,6 +28,7 @@ const serviceReasons = new Set<string>(
 )
 const workReasons = new Set<string>(Object.values(remoteWorkReasons).flatMap((reasons) => Object.keys(reasons)))
 const peerReasonNames = new Set<string>(Object.values(peerReasons).flatMap((reasons) => Object.keys(reasons)))
+const guestReasons = new Set<string>(Object.values(guestWorkReasons).flatMap((reasons) => Object.keys(reasons)))
 const statuses = new Set<string>(['True', 'False', 'Unknown'])
 
 /**
@@ -40,6 +45,8 @@ export function countKinds(
     peers: Pick<Store<Peer>, 'list'>
     egressPolicies: Pick<Store<EgressPolicy>, 'list'>
     remoteWorks: Pick<Store<RemoteWork>, 'list'>
+    sharePolicies: Pick<Store<SharePolicy>, 'list'>
+    guestWorks: Pick<Store<GuestWork>, 'list'>
   },
   signal: AbortSignal,
 ): void {
@@ -82,6 +89,12 @@ export function countKinds(
   )
   gauge('hansa_peers', 'Peers by status and reason of the condition Ready.', () =>
     tally(stores.peers.list(), 'Ready', peerReasonNames),
+  )
+  gauge('hansa_sharepolicies', 'SharePolicies by status and reason of the condition Ready.', () =>
+    tally(stores.sharePolicies.list(), 'Ready', new Set(Object.keys(sharePolicyReasons.Ready))),
+  )
+  gauge('hansa_guestworks', 'GuestWorks by status and reason of the condition Ready.', () =>
+    tally(stores.guestWorks.list(), 'Ready', guestReasons),
   )
   // Only the leader knows; what it knew must not stay when it leads no more.
   const remove = () => {

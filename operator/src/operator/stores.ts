@@ -3,6 +3,7 @@ import type { AccessKey } from '../api/access-key.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import type { Peer } from '../api/peer.ts'
 import type { KubeObject } from '../api/resource.ts'
+import { startGuestStores } from '../guestwork/stores.ts'
 import { managedSelector, serviceLabel } from '../inferenceservice/names.ts'
 import { deployments, jobs, namespaces, networkPolicies, pods, serviceAccounts } from '../kube/builtin.ts'
 import type { KubeClient } from '../kube/client-types.ts'
@@ -28,6 +29,7 @@ export function startStores(
 ) {
   const managed = { labelSelector: managedSelector }
   return {
+    ...startGuestStores(deps, deps.systemNamespace, signal),
     models: startReflector(deps, { resource: models }, signal).store,
     services: startReflector(deps, { resource: inferenceServices, indexes: { model: modelOfService } }, signal).store,
     keys: startReflector(deps, { resource: accessKeys, indexes: { service: servicesOfKey } }, signal).store,

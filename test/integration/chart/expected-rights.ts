@@ -67,6 +67,48 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['create', 'patch', 'delete'],
       },
       {
+        why: 'what peers may run here is what the cluster admin shares',
+        apiGroups: ['hansa.dev'],
+        resources: ['sharepolicies'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'a SharePolicy is told whether it is in force, and how much of it is used',
+        apiGroups: ['hansa.dev'],
+        resources: ['sharepolicies/status'],
+        verbs: ['patch'],
+      },
+      {
+        why: 'guest work runs as a Model and an InferenceService of its own; the admission policy holds it to those',
+        apiGroups: ['hansa.dev'],
+        resources: ['models', 'inferenceservices'],
+        verbs: ['create', 'patch', 'delete'],
+      },
+      {
+        why: 'the lease of a guest is a ConfigMap that its workers mount; it reads none, and may change only its own',
+        apiGroups: [''],
+        resources: ['configmaps'],
+        verbs: ['create', 'patch'],
+      },
+      {
+        why: 'each namespace of guests has a quota',
+        apiGroups: [''],
+        resources: ['resourcequotas'],
+        verbs: ['get', 'list', 'watch', 'create', 'patch'],
+      },
+      {
+        why: 'guests get only what no pod of the cluster waits for',
+        apiGroups: [''],
+        resources: ['nodes'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
+        why: 'the priority of guests must be below that of all others',
+        apiGroups: ['scheduling.k8s.io'],
+        resources: ['priorityclasses'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      {
         why: 'each revision of a service is a Deployment, and an old one is deleted when traffic has left it',
         apiGroups: ['apps'],
         resources: ['deployments'],
@@ -113,6 +155,18 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
   'Role hansa-operator': {
     boundTo: ['hansa-operator'],
     rights: [
+      {
+        why: 'what peers ask lies in the namespace of the release, and is forgotten when it is over',
+        apiGroups: ['hansa.dev'],
+        resources: ['guestworks'],
+        verbs: ['get', 'list', 'watch', 'delete'],
+      },
+      {
+        why: 'the decision, the lease and the signed answers lie in the status of GuestWorks',
+        apiGroups: ['hansa.dev'],
+        resources: ['guestworks/status'],
+        verbs: ['patch'],
+      },
       {
         why: 'the first leader creates the lease; RBAC cannot tie creation to a name',
         apiGroups: ['coordination.k8s.io'],

@@ -9,6 +9,7 @@ import type { MessageKind, MessageOf } from '@hansa/operator/federation/messages
 import { openMessage } from '@hansa/operator/federation/open-message.ts'
 import { createSeal } from '@hansa/operator/federation/seal-message.ts'
 import { startGuests } from '@hansa/operator/guestwork/start.ts'
+import { startGuestStores } from '@hansa/operator/guestwork/stores.ts'
 import { namespaces, networkPolicies } from '@hansa/operator/kube/builtin.ts'
 import type { KubeClient } from '@hansa/operator/kube/client-types.ts'
 import { systemClock } from '@hansa/operator/kube/clock.ts'
@@ -151,7 +152,8 @@ function start(client: KubeClient, clinic: TestOwner) {
   const stopping = new AbortController()
   const registry = new Registry()
   const deps = { client, log: testLog, registry }
-  const shared = {
+  const stores = {
+    ...startGuestStores(deps, systemNamespace, stopping.signal),
     peers: startReflector(deps, { resource: peers, indexes: { identity: () => [] } }, stopping.signal).store,
     identities: startReflector(deps, { resource: identities }, stopping.signal).store,
     namespaces: startReflector(deps, { resource: namespaces }, stopping.signal).store,
@@ -162,7 +164,7 @@ function start(client: KubeClient, clinic: TestOwner) {
   }
   const events = createEventRecorder({ client, controller: 'hansa.dev/operator', instance: 'test', log: testLog })
   const sealing = async () => ({ bundle: clinic.bundle, signerOf: clinic.signerOf })
-  const { controllers } = startGuests(
+  const controllers = startGuests(
     {
       ...deps,
       clock: systemClock,
@@ -172,7 +174,7 @@ function start(client: KubeClient, clinic: TestOwner) {
       asks: randomBytes(32).toString('base64url'),
       systemNamespace,
     },
-    shared,
+    stores,
     stopping.signal,
   )
   return {

@@ -1,6 +1,7 @@
 import { measureAges } from '@hansa/operator/demand/follow-gateways.ts'
 import { createMetrics } from '@hansa/operator/gateway/metrics.ts'
 import type { RouteTable } from '@hansa/operator/gateway/route/route-table.ts'
+import { gpuCounter } from '@hansa/operator/guestwork/metrics.ts'
 import { endpointMetrics } from '@hansa/operator/identity/endpoint.ts'
 import { controllerMetrics, reflectorMetrics } from '@hansa/operator/kube/metrics.ts'
 import { countKinds } from '@hansa/operator/operator/kind-metrics.ts'
@@ -48,6 +49,8 @@ export async function registeredSeries(): Promise<Series> {
       peers: { list },
       egressPolicies: { list },
       remoteWorks: { list },
+      sharePolicies: { list },
+      guestWorks: { list },
     },
     signal,
   )
@@ -55,6 +58,7 @@ export async function registeredSeries(): Promise<Series> {
   reflectorMetrics(operator, { cluster: 'any', resource: 'any' })
   endpointMetrics(operator)
   rolloutCounter(operator, signal)
+  gpuCounter(operator, signal)
   measureAges(operator, signal, list)
   measureCounts(operator, signal, new Map())
   const gateway = new Registry()
