@@ -137,7 +137,8 @@ export class Checks {
     const signedMs = this.#signed.get(uid)
     if (signedMs === undefined || this.#endedSaid.has(uid)) return
     const sinceMs = this.#world.nowMs - signedMs
-    if (sinceMs < leaseSeconds * 1_000 * slack) {
+    // Whether the wait was long enough to place the work elsewhere is judged by what runs then.
+    if (sinceMs < leaseSeconds * 1_000 * 0.95) {
       this.fail('ended without cause', `R took ${uid} for over ${sinceMs} ms after it signed`)
     }
     if (this.quiet) this.fail('lease lost while all is well', `R took ${uid} for over`)

@@ -31,6 +31,10 @@ export class Network {
     return (this.#cuts.get(`${from}>${to}`) ?? 0) === 0
   }
 
+  get isCut(): boolean {
+    return [...this.#cuts.values()].some((cuts) => cuts > 0)
+  }
+
   /** `deliver` happens at the other side, maybe twice, maybe never; `replied` here, if the way back is open too. */
   call(from: string, to: string, deliver: () => boolean, replied: () => void): void {
     const world = this.#world

@@ -80,6 +80,10 @@ export class Process<M> {
     this.#armed = { fault, downMs }
   }
 
+  get isPaused(): boolean {
+    return this.#world.nowMs < this.#pausedUntilMs
+  }
+
   pause(ms: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#world.nowMs + ms)
   }

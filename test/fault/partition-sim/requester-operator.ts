@@ -12,6 +12,8 @@ type Host = { readonly stage: Stage; readonly owner: Owner<RequesterState>; read
 type Looked = Generator<() => void, 'written' | number, void>
 
 const requestSeconds = 60
+/** How long work that was placed elsewhere is kept after the last word about it. */
+const keptMs = 20_000
 
 /** One pass of the remote work controller, and of who places the work: confirmation, leases, then placement. */
 export function* requesterPass(host: Host, view: View): Pass {
@@ -20,7 +22,10 @@ export function* requesterPass(host: Host, view: View): Pass {
   if (work === undefined) return 60_000
   let afterMs = 60_000
   for (const { name, value } of view.list('remote')) {
-    const isFormer = value.work.attempt < work.value.attempt && work.value.current !== name
+    const silentMs =
+      host.owner.operator.now().monotonicMs -
+      (host.owner.operator.memory.works.get(name)?.heardMs ?? Number.POSITIVE_INFINITY)
+    const isFormer = value.work.attempt < work.value.attempt && work.value.current !== name && silentMs > keptMs
     const looked =
       work.value.deleted || isFormer ? yield* remove(host, view, name) : yield* keep(host, view, name, value)
     if (looked === 'written') return 0

@@ -16,12 +16,10 @@ type Lost = { readonly owner: string; readonly fromMs: number; readonly toMs: nu
 /** Lets the faults of a scenario happen within `spanMs`; all end with it. */
 export function scheduleFaults(stage: Stage, cast: Cast, { faults, workload }: Scenario, spanMs: number): void {
   const lost: Lost[] = []
-  const isRequesterRestored = faults.some(
-    ({ happening }) => happening.what === 'Restore' && happening.owner === 'R' && workload === 'Train',
-  )
+  const isTrainRestored = workload === 'Train' && faults.some(({ happening }) => happening.what === 'Restore')
   for (const { at, happening } of faults) {
     const atMs = (at / 1_000) * spanMs
-    stage.world.after(atMs, () => happen(stage, cast, happening, spanMs - atMs, { lost, isRequesterRestored }))
+    stage.world.after(atMs, () => happen(stage, cast, happening, spanMs - atMs, { lost, isTrainRestored }))
   }
 }
 
@@ -30,11 +28,12 @@ function happen(
   cast: Cast,
   happening: Happening,
   leftMs: number,
-  limits: { lost: Lost[]; isRequesterRestored: boolean },
+  limits: { lost: Lost[]; isTrainRestored: boolean },
 ): void {
   const { world } = stage
   const ms = 'seconds' in happening ? Math.min(happening.seconds * 1_000, leftMs) : 0
   const ownerOf = (name: string) => (name === 'R' ? cast.requester : cast.executors.get(name)?.owner)
+  world.faults++
   world.note(() => `FAULT ${JSON.stringify(happening)}`)
   switch (happening.what) {
     case 'Partition':
@@ -43,6 +42,7 @@ function happen(
     case 'CrashOperator':
       world.count('operator crashed')
       ownerOf(happening.owner)?.operator.crash(ms)
+      afterRestart(stage, cast, happening.owner, ms)
       return
     case 'FaultAtWrite':
       ownerOf(happening.owner)?.operator.arm(happening.fault, Math.min(ms, leftMs / 2))
@@ -56,9 +56,9 @@ function happen(
       ownerOf(happening.owner)?.operator.pause(ms)
       return
     case 'WallJump':
-      // The one pair of faults that the protocol does not bear (ADR 21): an executor's wall clock set back, and a requester that
-      // forgets what it placed.
-      if (happening.seconds < 0 && happening.owner !== 'R' && limits.isRequesterRestored) return
+      // The one pair of faults that Train does not bear (ADR 21): an executor's wall clock set back beside a restore. The clock is
+      // all that says how old a restored lease is.
+      if (happening.seconds < 0 && happening.owner !== 'R' && limits.isTrainRestored) return
       world.count(happening.seconds < 0 ? 'wall clock set back' : 'wall clock set forward')
       ownerOf(happening.owner)?.clock.jump(happening.seconds * 1_000)
       return
@@ -91,11 +91,12 @@ function happen(
 }
 
 function partition(
-  { world, network, protocol }: Stage,
+  stage: Stage,
   cast: Cast,
   { peer, direction }: { peer: string; direction: 'Both' | 'ToPeer' | 'FromPeer' },
   ms: number,
 ): void {
+  const { world, network, protocol } = stage
   const ways = [
     ...(direction === 'FromPeer' ? [] : [['R', peer] as const]),
     ...(direction === 'ToPeer' ? [] : [[peer, 'R'] as const]),
@@ -114,32 +115,52 @@ function partition(
         executor.rules.reconnected = false
       })
     }
-    const valid = validLeases(cast, peer)
-    if (valid.length > 0) world.count('a lease valid on both sides meets a heal')
-    world.after(3_000, () => {
-      if (validLeases(cast, peer).some((uid) => valid.includes(uid))) world.count('it survives the heal')
-    })
+    expectSurvival(stage, cast, peer, 'a heal')
   })
 }
 
-function validLeases(cast: Cast, peer: string): string[] {
-  const remotes = cast.requester.store.view()
-  return (cast.executors.get(peer)?.owner.store.view().list('guest') ?? [])
-    .filter(({ value }) => value.decision === 'Granted')
-    .map(({ name }) => name)
-    .filter((uid) => {
-      const state = remotes.get('remote', uid)?.value.status.lease?.state
-      return state === 'Active' || state === 'Uncertain'
-    })
+/**
+ * A lease that both sides hold when a fault is over lives on, if there is time for an ask and no other fault: a link that comes back
+ * ends nothing, and neither does a restart.
+ */
+function expectSurvival(stage: Stage, cast: Cast, peer: string, after: 'a heal' | 'a restart'): void {
+  const { world, network, checks } = stage
+  const executor = cast.executors.get(peer)
+  const uid = cast.requester.store.view().get('work', 'w')?.value.current
+  if (executor === undefined || uid === undefined || !isValid(cast, executor, uid)) return
+  world.count(`a lease valid on both sides meets ${after}`)
+  const { owner } = executor
+  const memory = owner.operator.memory.leases.get(uid)
+  const ttlMs = (owner.store.view().get('guest', uid)?.value.lease?.ttlSeconds ?? 0) * 1_000
+  const { lossPermille, slowPermille, delayMs } = network.options
+  const isCalm = lossPermille === 0 && slowPermille === 0 && delayMs < 100 && !network.isCut
+  if (memory === undefined || !isCalm || !owner.operator.up || !owner.link.up) return
+  if (!cast.requester.operator.up || !cast.requester.link.up) return
+  if (owner.operator.isPaused || cast.requester.operator.isPaused) return
+  const leftMs = owner.operator.bootMs + owner.clock.lasts(memory.deadlineMs) - world.nowMs
+  if (leftMs < ttlMs / 5 + 4_000) return
+  const { faults } = world
+  world.after(leftMs + 1_000, () => {
+    if (world.faults !== faults || executor.rules.vetoes || owner.store.view().get('guest', uid) === undefined) return
+    if (!isValid(cast, executor, uid)) checks.fail('lost after the fault', `${uid} at ${peer} did not survive ${after}`)
+    world.count(`it survives ${after}`)
+  })
+}
+
+function isValid(cast: Cast, { owner }: Executor, uid: string): boolean {
+  const guest = owner.store.view().get('guest', uid)?.value
+  const lease = cast.requester.store.view().get('remote', uid)?.value.status.lease
+  return guest?.decision === 'Granted' && lease?.state !== 'Ended' && lease?.epoch === guest.lease?.epoch
 }
 
 function restore(
-  { world }: Stage,
+  stage: Stage,
   cast: Cast,
   { owner: name, backSeconds }: { owner: string; backSeconds: number },
   ms: number,
   lost: Lost[],
 ): void {
+  const { world } = stage
   const fromMs = world.nowMs - backSeconds * 1_000
   const partners = name === 'R' ? ['X1', 'X2'] : ['R']
   // What both sides of a pair forget nobody knows (ADR 21).
@@ -155,4 +176,12 @@ function restore(
   owner.link.crash(ms)
   owner.store.restore(backSeconds * 1_000)
   cast.executors.get(name)?.workers.restored()
+  afterRestart(stage, cast, name, ms)
+}
+
+/** When an owner is up again for a second, its leases should live. */
+function afterRestart(stage: Stage, cast: Cast, name: string, ms: number): void {
+  stage.world.after(ms + 1_000, () => {
+    for (const peer of name === 'R' ? ['X1', 'X2'] : [name]) expectSurvival(stage, cast, peer, 'a restart')
+  })
 }

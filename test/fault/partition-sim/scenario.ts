@@ -82,6 +82,8 @@ const happening = fc.oneof(
 
 const rate = fc.oneof(fc.constantFrom(-4_900, 4_900), fc.integer({ min: -4_900, max: 4_900 }))
 
+const fault = fc.record({ at: fc.integer({ min: 0, max: 1_000 }), happening })
+
 /** All that decides a run. */
 export const scenario = fc.record({
   seed: fc.integer(),
@@ -94,7 +96,10 @@ export const scenario = fc.record({
     duplicatePermille: fc.constantFrom(0, 50),
     slowPermille: fc.constantFrom(0, 50),
   }),
-  faults: fc.array(fc.record({ at: fc.integer({ min: 0, max: 1_000 }), happening }), { maxLength: 14, size: 'max' }),
+  faults: fc.oneof(
+    { weight: 1, arbitrary: fc.array(fault, { maxLength: 2 }) },
+    { weight: 2, arbitrary: fc.array(fault, { maxLength: 14, size: 'max' }) },
+  ),
   end: fc.constantFrom('Keep', 'Delete', 'DeleteWhileCut'),
 })
 

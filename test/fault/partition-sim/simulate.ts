@@ -16,6 +16,9 @@ export type Outcome = {
   readonly trace: readonly string[]
 }
 
+/** Share of the TTL that a kubelet may be behind; the protocol leaves a sixth. */
+const slowestKubelet = 1 / 7
+
 /** One run of a scenario against a protocol. The same scenario gives the same run. */
 export function simulate(scenario: Scenario, protocol: Protocol, keepsTrace = false): Outcome {
   const world = new World(scenario.seed, keepsTrace)
@@ -71,7 +74,7 @@ function createCast(stage: Stage, scenario: Scenario): Cast {
       owner: name,
       clock: owner.clock,
       store: () => owner.store,
-      lagMs: (leaseSeconds * 1_000) / 7,
+      lagMs: world.between(10, leaseSeconds * 1_000 * slowestKubelet),
       deliver: (from, result, taken) => deliverResult(stage, requester, from, result, taken, workload),
     })
     executors.set(name, { owner, workers, rules })
@@ -158,7 +161,7 @@ function finish({ world, checks, network }: Stage, { requester }: Cast, { end, l
   if (left.length > 0) checks.fail('deletion waits', `${left.map(({ name }) => name)} still exist after 5 s`)
   if (end === 'Delete') {
     // The lag of kubelets and one more try of the links.
-    world.run(world.nowMs + (leaseSeconds * 1_000) / 7 + 2_000)
+    world.run(world.nowMs + leaseSeconds * 1_000 * slowestKubelet + 2_000)
     if (checks.running.length > 0) checks.fail('cancel does not stop', `${checks.running} runs after a cancel`)
   } else {
     world.run(world.nowMs + leaseSeconds * 1_000 * 1.2 + 2_000)

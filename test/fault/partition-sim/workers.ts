@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
 import type { PodsObject } from './objects.ts'
 import type { Stage } from './owner.ts'
-import type { Store } from './store.ts'
+import type { Store, View } from './store.ts'
 
 export type Result = {
   readonly requestId: string
@@ -30,6 +30,7 @@ export class Workers {
   readonly #lagMs: number
   readonly #deliver: (from: string, result: Result, taken: (countedRound: number) => void) => void
   readonly #running = new Map<string, Running>()
+  readonly #objects = new Set<string>()
   /** Workers whose lease is over do not start again with the same file. */
   readonly #spent = new Map<string, number>()
 
@@ -49,13 +50,15 @@ export class Workers {
     this.#deliver = options.deliver
   }
 
+  /** Whether Pod objects exist: they stay until the kubelet has seen their deletion and stopped the worker. */
   isRunning(uid: string): boolean {
-    return this.#running.has(uid)
+    return this.#objects.has(uid)
   }
 
   /** The API server changed: the kubelet sees it after a while. */
   changed(): void {
-    this.#stage.world.after(this.#stage.world.between(10, this.#lagMs), () => this.#sync())
+    for (const { name } of this.#store().view().list('pods')) this.#objects.add(name)
+    this.#stage.world.after(this.#lagMs, () => this.#sync(this.#store().view(this.#lagMs)))
   }
 
   /** Pods that a restored API server does not know are killed before others start (an assumption of ADR 21). */
@@ -65,10 +68,14 @@ export class Workers {
     }
   }
 
-  #sync(): void {
-    const view = this.#store().view()
+  #sync(view: View): void {
     for (const uid of [...this.#running.keys()]) {
       if (view.get('pods', uid) === undefined) this.#stop(uid, 'is stopped')
+    }
+    for (const uid of this.#objects) {
+      if (view.get('pods', uid) === undefined && this.#store().view().get('pods', uid) === undefined) {
+        this.#objects.delete(uid)
+      }
     }
     for (const { name, value } of view.list('pods')) {
       const running = this.#running.get(name)

@@ -12,6 +12,8 @@ type Event = { readonly atMs: number; readonly order: number; readonly happen: (
 /** True time, a queue of events, seeded randomness, a trace and counters: all that a run consists of. */
 export class World {
   nowMs = 0
+  /** Faults so far; to know whether one came in between. */
+  faults = 0
   readonly trace: string[] = []
   readonly counts = new Map<string, number>()
   readonly #queue: Event[] = []
