@@ -20,7 +20,9 @@ export type LinkConnection = {
   /** The peer's certificate, DER. */
   readonly certificate: Buffer
   /** When (milliseconds since 1970) it should be replaced by a new one, well before either certificate ends. */
-  readonly renewAt: number
+  renewAt(): number
+  /** Brings that forward. */
+  renewBy(time: number): void
   readonly openedAt: number
   /** Present where we call. */
   readonly caller: Caller | undefined
@@ -50,6 +52,7 @@ export function openConnection(
     clock: Clock
     routes: (connection: LinkConnection) => readonly Route[]
     unfinished: (difference: number) => boolean
+    mayFrame: () => boolean
     onProblem: (problem: string) => void
     onRefused: (path: string, reason: string, message: string) => void
   },
@@ -60,20 +63,24 @@ export function openConnection(
   const guarded = guardedSocket(socket, {
     ...{ expectPreface: !weCall, limits: limits.frames, clock },
     ...{ silentSeconds: limits.silentSeconds, writeSeconds: limits.writeSeconds },
-    ...{ unfinished: options.unfinished, onProblem: options.onProblem },
+    ...{ unfinished: options.unfinished, mayFrame: options.mayFrame, onProblem: options.onProblem },
   })
   const { promise: closed, resolve: markClosed } = Promise.withResolvers<void>()
   guarded.on('close', markClosed)
   guarded.on('error', () => guarded.destroy())
   let greeting: Greeting | undefined
   let retiring = false
+  let { renewAt } = options
   const caller = weCall ? openCaller(guarded, { clock }) : undefined
   const connection: LinkConnection = {
     principal: options.principal,
     direction,
     purpose,
     certificate: options.certificate,
-    renewAt: options.renewAt,
+    renewAt: () => renewAt,
+    renewBy: (time) => {
+      renewAt = Math.min(renewAt, time)
+    },
     openedAt: clock.now(),
     caller,
     greeting: () => greeting,

@@ -76,6 +76,8 @@ async function openTls(
     const onAbort = () => fail(signal.reason)
     const onClose = () => fail(new Error('the other side closed the connection'))
     signal.addEventListener('abort', onAbort, { once: true })
+    // A stream that fails underneath with bytes still to be written does not end the TLS socket by itself.
+    stream.once('close', () => socket.destroy())
     socket.once('error', fail)
     socket.once('close', onClose)
     socket.once('secureConnect', () => {

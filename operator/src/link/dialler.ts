@@ -15,6 +15,7 @@ const firstPauseMilliseconds = 500
 const longestPauseMilliseconds = 60_000
 /** A connection that lived so long was a good one: the next failure begins with short pauses again. */
 const stableMilliseconds = 30_000
+const renewalSpreadMilliseconds = 30_000
 const greetingMilliseconds = 12_000
 
 /** Why the last attempt to connect to a peer failed, in one word and for people. */
@@ -85,7 +86,7 @@ export function startDialler(deps: {
       const state = stateOf(peerName, purpose)
       if (peer === undefined || state === 'enough') {
         searches = 0
-        await Promise.race([heard, sleep(clock, 1000, signal)])
+        await Promise.race([heard, sleep(clock, untilRenewal(peerName, purpose), signal)])
         continue
       }
       if (state === 'none' && openedAt !== undefined) {
@@ -138,10 +139,15 @@ export function startDialler(deps: {
   function stateOf(peerName: string, purpose: Purpose): 'none' | 'some' | 'renew' | 'enough' {
     const connections = live(peerName, purpose)
     if (connections.length === 0) return 'none'
-    if (connections.some(({ renewAt }) => clock.now() >= renewAt)) return 'renew'
+    if (connections.some(({ renewAt }) => clock.now() >= renewAt())) return 'renew'
     const replicas = new Set(connections.map((each) => each.greeting()?.replica))
     const count = Math.max(...connections.map((each) => each.greeting()?.replicas ?? 1))
     return replicas.size < count ? 'some' : 'enough'
+  }
+
+  function untilRenewal(peerName: string, purpose: Purpose): number {
+    const next = Math.min(...live(peerName, purpose).map(({ renewAt }) => renewAt() - clock.now()))
+    return Math.min(1000, Math.max(10, next))
   }
 
   async function open(peer: LinkPeer, purpose: Purpose, signal: AbortSignal): Promise<LinkConnection> {
@@ -183,6 +189,22 @@ export function startDialler(deps: {
     throw new HansaError('NoGreeting', `the link of ${peerName} closed the connection, or says nothing`)
   }
 
+  /** Connections with an older certificate of ours are replaced, not all at the same moment. */
+  function renew(identityName: string): void {
+    const now = clock.now()
+    for (const [peerName, { wake }] of running) {
+      const peer = roster.get(peerName)
+      const end = peer === undefined ? undefined : certificates.of(peer.identityName)?.notAfter
+      if (peer?.identityName === identityName && end !== undefined) {
+        const spread = Math.min(renewalSpreadMilliseconds, (end - now) / 20)
+        for (const connection of peerings.of(peerName)) {
+          if (connection.direction === 'Outbound') connection.renewBy(now + random() * spread)
+        }
+      }
+      wake()
+    }
+  }
+
   /** The new connection takes the place of older ones to the same replica. */
   function retireOlder(opened: LinkConnection): void {
     const { principal, purpose } = opened
@@ -222,9 +244,7 @@ export function startDialler(deps: {
   const unsubscribe = [
     roster.subscribe(follow),
     peerings.subscribe((peerName) => running.get(peerName)?.wake()),
-    certificates.onRenewed(() => {
-      for (const { wake } of running.values()) wake()
-    }),
+    certificates.onRenewed(renew),
   ]
   for (const { name } of roster.list()) follow(name)
   return {

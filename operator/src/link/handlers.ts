@@ -1,3 +1,4 @@
+import { type Clock, sleep } from '../kube/clock.ts'
 import type { LinkConnection } from './connection.ts'
 import type { Received, Receiver } from './courier/receiver.ts'
 import type { Standings } from './courier/standings.ts'
@@ -11,11 +12,13 @@ import { highestCommon, presentAnswersVersion } from './versions.ts'
 import { codeOfStanding, kindOfCode, roles, standingOfCode } from './wire/messages.ts'
 import { deliver, hello, present } from './wire/methods.ts'
 
+const refusalMilliseconds = 1000
 const replicaName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
 
 /** What a peer may call on a connection. Who calls is the connection's principal, whatever a message says. */
 export function createHandlers(deps: {
   roster: Roster
+  clock: Clock
   replica: Replica
   mayCall: (peerName: string) => boolean
   receiver: Receiver
@@ -25,12 +28,14 @@ export function createHandlers(deps: {
   const { roster, replica, receiver, standings } = deps
 
   /** The peer of the connection as it is known now; throws where it may not call any more. */
-  function admitted(principal: Principal): LinkPeer {
+  async function admitted(principal: Principal, signal: AbortSignal): Promise<LinkPeer> {
     const peer = roster.get(principal.peerName)
     const same = peer?.trustDomain === principal.trustDomain && peer.clusterName === principal.clusterName
     if (peer?.mode !== 'Open' || !same)
       throw new CallError(codes.unavailable, 'NotAllowedNow', 'no calls are taken now')
     if (deps.mayCall(peer.name)) return peer
+    // Not at once: whoever calls again right after a refusal would keep us as busy as if it were served.
+    await sleep(deps.clock, refusalMilliseconds, signal)
     throw new CallError(codes.resourceExhausted, 'TooManyCalls', 'slow down')
   }
 
@@ -41,8 +46,8 @@ export function createHandlers(deps: {
   }
 
   return (connection) => [
-    route(hello, async ({ versions, replica: theirs, replicas, role }) => {
-      const { peerName } = admitted(connection.principal) && connection.principal
+    route(hello, async ({ versions, replica: theirs, replicas, role }, signal) => {
+      const { name: peerName } = await admitted(connection.principal, signal)
       const caller = connection.purpose === 'control' ? 'Dialler' : 'Acceptor'
       if (role !== roles[caller])
         throw new CallError(codes.permissionDenied, 'WrongRole', `only the ${caller} calls here`)
@@ -52,8 +57,8 @@ export function createHandlers(deps: {
       deps.onGreeted(peerName)
       return { version, replica: replica.name, replicas: replica.count }
     }),
-    route(present, async ({ statements }) => {
-      const peer = admitted(connection.principal)
+    route(present, async ({ statements }, signal) => {
+      const peer = await admitted(connection.principal, signal)
       const version = versionOf(connection)
       for (const { standing, envelope } of statements) {
         const name = standingOfCode(standing)
@@ -67,7 +72,7 @@ export function createHandlers(deps: {
       }
     }),
     route(deliver, async ({ kind, requestId, sequence, envelope }, signal) => {
-      const peer = admitted(connection.principal)
+      const peer = await admitted(connection.principal, signal)
       versionOf(connection)
       const name = kindOfCode(kind)
       if (name === undefined)

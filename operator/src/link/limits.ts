@@ -41,7 +41,7 @@ export const linkLimits: LinkLimits = {
   handshakeSeconds: 5,
   strangersPerAddress: 32,
   strangers: 512,
-  handshakesPerSecond: 20,
+  handshakesPerSecond: 10,
   handshakeBurst: 100,
   openRequests: 64,
 }

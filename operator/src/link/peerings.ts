@@ -72,6 +72,9 @@ export function createPeerings(deps: PeeringDeps): Peerings {
   const arrivals = tokenBuckets({
     ...{ burst: limits.newConnectionBurst, perSecond: limits.newConnectionsPerSecond, maxKeys: 10_000 },
   })
+  const frames = tokenBuckets({
+    ...{ burst: limits.frames.frameBurst, perSecond: limits.frames.framesPerSecond, maxKeys: 10_000 },
+  })
   const closing = new AbortController()
   const stopFollowing = roster.subscribe(recheck)
 
@@ -151,6 +154,7 @@ export function createPeerings(deps: PeeringDeps): Peerings {
         unfinished.set(peer.name, bytes)
         return bytes <= limits.unfinishedBytes
       },
+      mayFrame: () => frames.take(peer.name) === 0,
       onProblem: (reason) => refusals.refused({ reason, peer: peer.name, what: `hansa-${purpose}` }),
       onRefused: (path, reason) => refusals.refused({ reason, peer: peer.name, what: path }),
     })

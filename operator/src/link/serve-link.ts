@@ -105,7 +105,7 @@ export async function serveLink(settings: ServingSettings, deps: LinkDeps, paren
     ...{ openRequests: limits.openRequests, clock, metrics, refusals },
   })
   const handlers = createHandlers({
-    ...{ roster, replica, receiver, standings },
+    ...{ roster, clock, replica, receiver, standings },
     mayCall: (name) => peerings.mayCall(name),
     onGreeted: (name) => peerings.changed(name),
   })

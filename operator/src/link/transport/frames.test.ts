@@ -81,6 +81,8 @@ test('a frame, a message and a number of calls over the limit are cut', () => {
   expect(readAll(frame('headers', 1, Buffer.alloc(4), 4), frame('data', 1, Buffer.alloc(10_001)))).toBe(
     'MessageTooLarge',
   )
+  const announced = Buffer.from([0, 0x40, 0, 0, 0])
+  expect(reader().readAll(frame('headers', 1, Buffer.alloc(4), 4), frame('data', 1, announced))).toBe('MessageTooLarge')
   const many = reader({ streams: 3 })
   const calls = [1, 3, 5, 7].map((stream) => frame('headers', stream, Buffer.alloc(4), 4))
   expect(many.readAll(...calls)).toBe('TooManyStreams')

@@ -34,8 +34,8 @@ export type FrameLimits = {
 export const frameLimits: FrameLimits = {
   frameBytes: 16_384,
   headerBytes: 8192,
-  framesPerSecond: 1000,
-  frameBurst: 3000,
+  framesPerSecond: 400,
+  frameBurst: 2000,
   resetsPerSecond: 10,
   resetBurst: 50,
   messageBytes: 262_144 + 8192,
@@ -43,7 +43,8 @@ export const frameLimits: FrameLimits = {
   callSeconds: 15,
 }
 
-type Stream = { since: number; bytes: number; messageBegan: boolean }
+/** `prefix`: how many of the five bytes before a message have come, `size` what they say of its length. */
+type Stream = { since: number; bytes: number; prefix: number; size: number }
 
 export type FrameReader = {
   /** Looks at bytes that came; the answer is why the connection must be cut, if it must. */
@@ -66,10 +67,12 @@ export function createFrameReader(options: {
   /** Milliseconds, monotonic. */
   readonly now: () => number
   readonly unfinished?: (difference: number) => boolean
+  /** Counts a frame of the peer on whichever connection; false when there are too many. */
+  readonly mayFrame?: () => boolean
 }): FrameReader {
   const { limits, now, unfinished = () => true } = options
   const streams = new Map<number, Stream>()
-  const frames = bucket(limits.framesPerSecond, limits.frameBurst, now)
+  const frames = options.mayFrame ?? bucket(limits.framesPerSecond, limits.frameBurst, now)
   const resets = bucket(limits.resetsPerSecond, limits.resetBurst, now)
   const head = Buffer.alloc(9)
   let prefaceLeft = options.expectPreface ? preface.length : 0
@@ -98,7 +101,7 @@ export function createFrameReader(options: {
     }
     if (type === types.headers && !streams.has(stream) && (flags & endStream) === 0) {
       if (streams.size >= limits.streams) return 'TooManyStreams'
-      streams.set(stream, { since: now(), bytes: 0, messageBegan: false })
+      streams.set(stream, { since: now(), bytes: 0, prefix: 0, size: 0 })
     }
     if (type === types.reset) {
       if (!resets()) return 'ResetFlood'
@@ -119,9 +122,11 @@ export function createFrameReader(options: {
     if (frame.type !== types.data) return undefined
     const open = streams.get(frame.stream)
     const hasPad = (frame.flags & padded) !== 0
-    if (open === undefined || open.messageBegan || (hasPad && frame.read === 0)) return undefined
-    open.messageBegan = true
-    return byte === 0 ? undefined : 'CompressionRefused'
+    if (open === undefined || open.prefix === 5 || (hasPad && frame.read === 0)) return undefined
+    if (open.prefix === 0 && byte !== 0) return 'CompressionRefused'
+    if (open.prefix > 0) open.size = open.size * 256 + byte
+    open.prefix += 1
+    return open.size > limits.messageBytes ? 'MessageTooLarge' : undefined
   }
 
   function endFrame(): void {
@@ -155,8 +160,8 @@ export function createFrameReader(options: {
           if (problem !== undefined) return problem
           inFrame = true
         }
-        // Of a payload only the first two bytes can matter: the length of the padding and the flag of a message.
-        for (; frame.read < Math.min(2, frame.length) && at < chunk.length; frame.read++, at++) {
+        // Of a payload only the first bytes can matter: length of the padding, flag and length of a message.
+        for (; frame.read < Math.min(6, frame.length) && at < chunk.length; frame.read++, at++) {
           const problem = payload(chunk[at] ?? 0)
           if (problem !== undefined) return problem
         }

@@ -16,6 +16,7 @@ export type GuardOptions = {
   readonly writeSeconds: number
   readonly clock: Clock
   readonly unfinished?: (difference: number) => boolean
+  readonly mayFrame?: () => boolean
   /** Called once, when the connection is cut for what the other side does or leaves undone. */
   readonly onProblem: (problem: SocketProblem) => void
 }
