@@ -138,6 +138,7 @@ export async function startLinkedOwner(name: string, options: RigOptions = {}): 
 
 async function testCertificates(owner: TestOwner, seconds = 3600): Promise<TestCertificates> {
   const listeners = new Set<(name: string) => void>()
+  const began = Date.now()
   const certificates: TestCertificates = {
     current: undefined,
     of: () => certificates.current,
@@ -146,7 +147,9 @@ async function testCertificates(owner: TestOwner, seconds = 3600): Promise<TestC
       return () => listeners.delete(listener)
     },
     async renew(lifetime = seconds) {
-      const { keyPem, certPem } = await owner.certificate('link', lifetime)
+      // The builder's authority counts from its own beginning.
+      const age = (Date.now() - began) / 1000
+      const { keyPem, certPem } = await owner.certificate('link', age + lifetime)
       const made = { keyPem, certPem, notAfter: new X509Certificate(certPem).validToDate.getTime() }
       certificates.current = made
       for (const listener of listeners) listener('main')
