@@ -2,15 +2,17 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cacheFolder } from '../cluster/hansa/cache-folder.ts'
 import { condition, read } from '../cluster/hansa/conditions.ts'
+import { type Federation, startFederation } from '../cluster/hansa/federation.ts'
 import { repository } from '../cluster/hansa/images.ts'
-import { type Installation, startInstallation } from '../cluster/hansa/installation.ts'
+import type { Installation } from '../cluster/hansa/installation.ts'
 import { checks } from './checks.ts'
 import { writeEnvironment } from './environment.ts'
+import { federationChecks } from './federation-checks.ts'
 import { bold, dim, green, progress, red } from './progress.ts'
-import { readerClient, showCommands, showSome } from './show.ts'
+import { readerClient, showCommands, showFederation, showSome } from './show.ts'
 import { eventually } from './wait.ts'
 
-const help = `npm run demo              one owner's cluster on this machine, serving a model; Ctrl-C ends it
+const help = `npm run demo              three owners' clusters on this machine, joined, one serving a model; Ctrl-C ends it
 npm run demo -- --once    the same unattended: checks what it promises, prints a table, exits 0 only if all holds`
 
 const { values } = parseArgs({
@@ -21,13 +23,13 @@ if (values.help) {
   process.exit(0)
 }
 
-let installation: Installation | undefined
+let federation: Federation | undefined
 let stopping = false
 async function stop(code: number): Promise<void> {
   if (stopping) return
   stopping = true
   progress('stopping everything')
-  await installation?.stop()
+  await federation?.stop()
   process.exit(code)
 }
 process.on('SIGINT', () => void stop(130))
@@ -53,10 +55,10 @@ async function serveDigits({ owner }: Installation): Promise<string> {
   )
 }
 
-async function runChecks(running: Installation, url: string): Promise<boolean> {
-  const client = await readerClient(running)
+async function runChecks(running: Federation, first: Installation, url: string): Promise<boolean> {
+  const client = await readerClient(first)
   const rows: { name: string; holds: boolean; seen: string }[] = []
-  for (const check of checks(running, url, client)) {
+  for (const check of [...checks(first, url, client), ...federationChecks(running)]) {
     progress(`check: ${check.name}`)
     const row = await check.run().then(
       (seen) => ({ name: check.name, holds: true, seen }),
@@ -81,18 +83,30 @@ async function runChecks(running: Installation, url: string): Promise<boolean> {
 }
 
 try {
-  progress("starting one owner's cluster: etcd, API server, controller manager, scheduler, two nodes with fake GPUs")
-  installation = await startInstallation({ name: 'stmary', log: progress })
-  const url = await serveDigits(installation)
+  progress("starting three owners' clusters side by side: st-mary, university, and clinic, which nobody can dial")
+  federation = await startFederation({
+    owners: [
+      { name: 'st-mary', nodes: 2, gpusPerNode: 2 },
+      { name: 'university', gpusPerNode: 2 },
+      { name: 'clinic', acceptsInbound: false },
+    ],
+    log: progress,
+  })
+  const stMary = federation.owner('st-mary')
+  const url = await serveDigits(stMary)
   progress(`${green('ready')}: ${bold(url)}`)
-  const client = await readerClient(installation)
+  const client = await readerClient(stMary)
   await showSome(client, url)
   await client.close()
   if (values.once) {
-    const holds = await runChecks(installation, url)
+    const holds = await runChecks(federation, stMary, url)
     await stop(holds ? 0 : 1)
   } else {
-    showCommands(url, await writeEnvironment(installation, cacheFolder('demo')))
+    const envs = await Promise.all(
+      federation.owners.map((owner) => writeEnvironment(owner, cacheFolder(join('demo', owner.name)))),
+    )
+    showCommands(url, await writeEnvironment(stMary, cacheFolder('demo')))
+    showFederation(envs)
     await new Promise(() => setInterval(() => undefined, 60_000))
   }
 } catch (error) {

@@ -54,5 +54,24 @@ export function showCommands(url: string, envFile: string): void {
   kubectl hansa key create me --service digits -n digits
   kubectl apply -f examples/hostile.yaml     # refused: kubectl describe models.hansa.dev hostile -n digits
 `)
+}
+
+/** Commands by which the admins of the demo's owners lend and ask; each has an environment of its own. */
+export function showFederation([stMary, university, clinic]: readonly string[]): void {
+  console.log(bold('Three owners, each with an admin: take a terminal for each.'))
+  console.log(`
+  source ${university}   # the university lends
+  kubectl apply -f test/demo/lending.yaml
+  source ${stMary}      # St. Mary asks, and is refused with all reasons
+  kubectl apply -f test/demo/asking.yaml
+  kubectl get remoteworks.hansa.dev -n digits
+  kubectl hansa status digits-shared -n digits
+  source ${university}   # edit one line; it then grants
+  kubectl patch sharepolicies.hansa.dev st-mary --type merge -p '{"spec":{"quota":{"cpu":"4","memory":"8Gi"}}}'
+  kubectl hansa guest list
+  kubectl hansa peer freeze st-mary   # and unfreeze
+  source ${clinic}      # nobody can dial it, yet it is joined: it dials
+  kubectl hansa peer list
+`)
   console.log(dim('Ctrl-C stops and removes everything.'))
 }

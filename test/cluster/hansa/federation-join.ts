@@ -45,7 +45,11 @@ export async function joinOwners(
     inviter.hansa('peer', 'verify', accepter.name, '--fingerprint', heard.fromAccepter),
     accepter.hansa('peer', 'verify', inviter.name, '--fingerprint', heard.fromInviter),
   ])
-  await Promise.all([isReady(inviter, `peers/${accepter.name}`), isReady(accepter, `peers/${inviter.name}`)])
+}
+
+/** Waits until two owners that were joined are connected. */
+export async function peersReady([one, other]: readonly [FederatedOwner, FederatedOwner]): Promise<void> {
+  await Promise.all([isReady(one, `peers/${other.name}`), isReady(other, `peers/${one.name}`)])
 }
 
 /** Flags by which an admin says that the other is reached elsewhere than its bundle says. */
