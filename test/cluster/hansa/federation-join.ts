@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import type { FederatedOwner, PairAddresses } from './federation.ts'
+import { systemNamespace } from './installation.ts'
 
 const apis = '/apis/hansa.dev/v1alpha1'
 
@@ -68,14 +69,17 @@ const seenSchema = z.object({
     .optional(),
 })
 
-async function isReady(owner: FederatedOwner, path: string, seconds = 180): Promise<void> {
+async function isReady(owner: FederatedOwner, path: string, seconds = 240): Promise<void> {
   const deadline = performance.now() + seconds * 1000
   for (;;) {
     const conditions = seenSchema.parse(await owner.get(`${apis}/${path}`)).status?.conditions ?? []
     if (conditions.some(({ type, status }) => type === 'Ready' && status === 'True')) return
     if (performance.now() > deadline) {
       const said = conditions.map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`)
-      throw new Error(`${owner.name}: ${path} is not Ready within ${seconds} s: ${said.join('; ') || 'no status'}`)
+      const logs = await owner.owner.kubectl(['logs', 'deployment/hansa-link', '-n', systemNamespace, '--tail=20'])
+      throw new Error(
+        `${owner.name}: ${path} is not Ready within ${seconds} s: ${said.join('; ') || 'no status'}\n${logs.stdout}`,
+      )
     }
     await sleep(250)
   }
