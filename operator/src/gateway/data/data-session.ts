@@ -8,11 +8,14 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import { tokenBuckets } from '../../identity/token-buckets.ts'
 import type { Clock } from '../../kube/clock.ts'
 
 const streamWindowBytes = 1 << 20
 const sessionWindowBytes = 8 << 20
 const pingMs = 10_000
+
+const streamRate = { burst: 500, perSecond: 20 }
 
 /** The most that one connection of a peer may do to us; what is counted over all of them is in `limits.ts`. */
 const bounds = {
@@ -22,9 +25,6 @@ const bounds = {
   maxOutstandingSettings: 4,
   maxSessionInvalidFrames: 100,
   maxSessionRejectedStreams: 50,
-  // Rapid resets (CVE-2023-44487).
-  streamResetBurst: 100,
-  streamResetRate: 10,
 }
 
 /** Serves calls of the other side of a connection, whoever opened it. */
@@ -36,7 +36,13 @@ export function serveSession(
     ...bounds,
     settings: { maxConcurrentStreams: options.streams, enablePush: false, maxHeaderListSize: 8192 },
   })
+  const opened = tokenBuckets({ ...streamRate, maxKeys: 1, clock: () => options.clock.monotonic() })
   session.on('stream', (stream, headers) => {
+    // Also those that are reset at once (CVE-2023-44487).
+    if (opened.take('') > 0) {
+      session.destroy()
+      return
+    }
     // What is asked has no body; whoever sends one fills our window and no more.
     stream.on('error', () => undefined)
     options.handle(stream, headers)
