@@ -128,7 +128,9 @@ test('only forms that peers take are signed', async () => {
   await expect(signBundle(owner.bundle, stranger.root, signal)).rejects.toThrow('another root key')
 })
 
-test('a new root key is taken when each one before signed the next, from whichever of them was pinned', async () => {
+test('a new root key is taken when each one before signed the next, from whichever of them was pinned', {
+  timeout: 60_000,
+}, async () => {
   await assert(
     asyncProperty(integer({ min: 1, max: 8 }), integer({ min: 0, max: 8 }), async (rotations, pin) => {
       const keys = [stranger.root.publicKey]

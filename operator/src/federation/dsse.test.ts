@@ -13,7 +13,7 @@ test('the encoding is that of the specification of DSSE v1', () => {
   expect(text).toBe('DSSEv1 29 http://example.com/HelloWorld 11 hello world')
 })
 
-test('whatever is signed is read back as it was, and is by its key alone', async () => {
+test('whatever is signed is read back as it was, and is by its key alone', { timeout: 60_000 }, async () => {
   await assert(
     asyncProperty(jsonValue(), string({ maxLength: 60 }), async (payload, type) => {
       const read = readEnvelope(await signEnvelope(type, payload, signer, signal))
@@ -26,7 +26,9 @@ test('whatever is signed is read back as it was, and is by its key alone', async
   )
 })
 
-test('no change of one character of an envelope leaves it valid with another meaning', async () => {
+test('no change of one character of an envelope leaves it valid with another meaning', {
+  timeout: 60_000,
+}, async () => {
   const text = await signEnvelope('type/a', { n: 1, text: 'grant' }, signer, signal)
   const original = readEnvelope(text)
   assert(

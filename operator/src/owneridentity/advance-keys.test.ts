@@ -72,7 +72,9 @@ test('the first look makes all keys, and the next ones change nothing until some
   expect(store.writes).toBe(2)
 })
 
-test('over months, looked at whenever it says, peers that hear each bundle can check every message and certificate', async () => {
+test('over months, looked at whenever it says, peers that hear each bundle can check every message and certificate', {
+  timeout: 120_000,
+}, async () => {
   const { step, clock, sealingOf, certificate } = setUp({ roleKeySeconds: 3600, certificateSeconds: 600 })
   const other = peerOf(await testOwner('other', { now: clock.now() }))
   const seal = createSeal({ sealingOf, clock })
@@ -116,7 +118,9 @@ test('over months, looked at whenever it says, peers that hear each bundle can c
   expect(seen.authorities.size).toBeGreaterThan(4)
 })
 
-test('however seldom it is looked at, keys are few, private halves of ended ones are gone, and the bundle has a form that peers take', async () => {
+test('however seldom it is looked at, keys are few, private halves of ended ones are gone, and the bundle has a form that peers take', {
+  timeout: 120_000,
+}, async () => {
   await assert(
     asyncProperty(array(integer({ min: 1, max: 20 * day }), { maxLength: 30 }), async (naps) => {
       const { step, clock } = setUp()
