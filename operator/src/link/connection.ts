@@ -38,6 +38,7 @@ export type LinkConnection = {
 }
 
 const graceMilliseconds = 20_000
+const overlapMilliseconds = 2000
 
 /** Puts guard and HTTP/2 on a TLS socket whose other side is known. */
 export function openConnection(
@@ -92,7 +93,10 @@ export function openConnection(
       if (retiring) return
       retiring = true
       caller?.close(graceMilliseconds).catch(() => guarded.destroy())
-      callee?.drain(graceMilliseconds)
+      if (callee === undefined) return
+      // The other side, which calls on it, may still wait for the answer to its greeting on the connection that follows this one.
+      const cancel = clock.after(overlapMilliseconds, () => callee.drain(graceMilliseconds))
+      void closed.then(cancel)
     },
     retiring: () => retiring,
     cut: () => {
