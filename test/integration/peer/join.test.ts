@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { leaveAnnotation } from '@hansa/operator/api/peer.ts'
 import { openMessage } from '@hansa/operator/federation/open-message.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { peerOf, testOwner } from '../../builders/federation.ts'
@@ -14,6 +13,7 @@ import { eventually } from '../../demo/wait.ts'
 
 const clinic = await testOwner('clinic', { address: 'link.clinic.example:9444' })
 const university = await testOwner('university')
+const third = await testOwner('third')
 let clusters: Owner[] = []
 let folder = ''
 let atClinic: JoinSide
@@ -202,15 +202,6 @@ test('freezing and leaving need nobody on the other side', async () => {
   expect((await atClinic.hansa(['peer', 'show', 'university'])).code).toBe(4)
 })
 
-test('who is connected is told that we leave, and whoever is not keeps nobody', async () => {
-  await ok(atClinic, ['peer', 'invite', 'second', '--identity', 'main', '--expires', '1h', '-o', file('second.json')])
-  const kubectl = await cluster(0).kubectl(['annotate', 'peer', 'second', `${leaveAnnotation}=now`])
-  expect(kubectl.code).toBe(0)
-  const began = performance.now()
-  await ok(atClinic, ['peer', 'leave', 'second', '--yes'])
-  expect(performance.now() - began).toBeLessThan(20_000)
-})
-
 test('guest work is listed and ended with a reason', async () => {
   const spec = { peerRef: { name: 'university' }, requestId: '00000000-0000-4000-8000-000000000000', request: '{}' }
   const path = '/apis/hansa.dev/v1alpha1/namespaces/default/guestworks'
@@ -238,7 +229,6 @@ test('orders about keys become annotations, and giving up asks for the name', as
 
 test('the real process reads the fingerprint from its standard input', async () => {
   await ok(atClinic, ['peer', 'invite', 'third', '--identity', 'main', '-o', file('third.json')])
-  const third = await testOwner('third')
   await atUniversity.publish(third, 'third')
   const accept = [
     'peer',
@@ -260,4 +250,34 @@ test('the real process reads the fingerprint from its standard input', async () 
   const typed = await runHansa(cluster(0), ['peer', 'verify', 'third'], { input: stdout })
   expect(typed).toMatchObject({ code: 0, stdout: '' })
   expect(conditionText(await atClinic.judged('third'), 'Verified')).toBe('True FingerprintMatches')
+})
+
+test('a peer that is connected is told that we leave', async () => {
+  const made = await cluster(0).request({
+    method: 'POST',
+    path: '/api/v1/namespaces/default/pods',
+    body: {
+      metadata: { name: 'link-1' },
+      spec: { containers: [{ name: 'link', image: 'link' }], nodeSelector: { none: 'such' } },
+    },
+  })
+  expect(made.status).toBe(201)
+  await atClinic.linkSays('third', [{ replica: 'link-1', connected: true, direction: 'Inbound', protocolVersion: 1 }])
+  await eventually('the third is connected', async () =>
+    conditionText(await atClinic.judged('third'), 'Connected') === 'True Connected' ? true : undefined,
+  )
+  const leaving = ok(atClinic, ['peer', 'leave', 'third', '--yes'])
+  // What the link sees in the meantime, and hands over.
+  const goodbye = await eventually(
+    'the operator signs a goodbye',
+    async () => {
+      const { body } = await cluster(0).request({ path: '/apis/hansa.dev/v1alpha1/peers/third' })
+      return (body as { status?: { statement?: { goodbye?: string } } }).status?.statement?.goodbye
+    },
+    { everyMilliseconds: 20 },
+  )
+  const options = { peer: peerOf(clinic), ownBundle: third.bundle, now: Date.now() }
+  expect(openMessage('Goodbye', goodbye, options)).toMatchObject({ ok: true, message: { state: 'Left' } })
+  await leaving
+  expect((await atClinic.hansa(['peer', 'show', 'third'])).code).toBe(4)
 })
