@@ -52,27 +52,38 @@ export async function existingPeer(client: KubeClient, name: string, { signal }:
   throw new CliError(exitCodes.notFound, `there is no Peer ${plain(name)}`, 'See kubectl hansa peer list')
 }
 
-/** Changes a Peer that was read, unless somebody else has changed it since. */
+const mostConflicts = 10
+
+/**
+ * Changes a Peer that was read, unless somebody else has changed its spec since. What operator and link write into its status
+ * meanwhile does not matter.
+ */
 export async function changePeer(
   client: KubeClient,
   peer: Live<Peer>,
   change: { spec?: Record<string, unknown>; annotations?: Record<string, string | null> },
   { signal }: Deps,
 ): Promise<Live<Peer>> {
-  const { name, uid, resourceVersion } = peer.metadata
+  const { name, uid, generation } = peer.metadata
   const { spec, annotations } = change
-  const metadata = { uid, resourceVersion, ...(annotations !== undefined && { annotations }) }
-  try {
-    return await client.patch(
-      peers,
-      { name },
-      { metadata, ...(spec !== undefined && { spec }) },
-      { signal, fieldManager },
-    )
-  } catch (error) {
-    if (!isConflict(error)) throw error
-    throw new CliError(exitCodes.notReady, `Peer ${name} was changed by somebody else just now`, 'Try again.', error)
+  let { resourceVersion } = peer.metadata
+  for (let attempt = 1; ; attempt++) {
+    const metadata = { uid, resourceVersion, ...(annotations !== undefined && { annotations }) }
+    const patch = { metadata, ...(spec !== undefined && { spec }) }
+    try {
+      return await client.patch(peers, { name }, patch, { signal, fieldManager })
+    } catch (error) {
+      if (!isConflict(error)) throw error
+      const current = await client.get(peers, { name }, { signal })
+      const isSame = current?.metadata.uid === uid && current.metadata.generation === generation
+      if (current === undefined || !isSame || attempt >= mostConflicts) throw changedMeanwhile(name, error)
+      resourceVersion = current.metadata.resourceVersion
+    }
   }
+}
+
+function changedMeanwhile(name: string, cause: unknown): CliError {
+  return new CliError(exitCodes.notReady, `Peer ${name} was changed by somebody else just now`, 'Try again.', cause)
 }
 
 /** Names of Peers stand in policies, so they are as short as those of other kinds. */
