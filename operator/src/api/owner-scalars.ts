@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hostAndPortLength, hostAndPortPattern } from './address-patterns.ts'
 import { labelPattern, objectName } from './scalar.ts'
 
 /** Data classes from the least to the most sensitive; a namespace without the label counts as Restricted. */
@@ -58,10 +59,7 @@ export const sha256 = z
   .regex(/^[0-9a-f]{64}$/)
 
 /** `host:port`; IPv6 addresses in brackets. */
-export const hostAndPort = z
-  .string()
-  .max(259)
-  .regex(/^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$/)
+export const hostAndPort = z.string().max(hostAndPortLength).regex(hostAndPortPattern)
 
 /** Peers by name, as policies list them. */
 export const peerName = objectName

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { proxyUrlLength, proxyUrlPattern } from './address-patterns.ts'
 import { envelopeText, hostAndPort, nonce, ownerId, publicKey, sequence, sha256, trustDomain } from './owner-scalars.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
@@ -46,8 +47,8 @@ export const peerSpecSchema = z
       .object({
         url: z
           .string()
-          .max(512)
-          .regex(/^https?:\/\/[^\s/?#@]+\/?$/)
+          .max(proxyUrlLength)
+          .regex(proxyUrlPattern)
           .meta({ description: 'HTTP proxy that knows CONNECT, http://host:port or https://host:port.' }),
         caBundle: z.string().max(65_536).optional().meta({ description: 'Authorities of an https proxy, PEM.' }),
       })

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { hostAndPort } from '../api/owner-scalars.ts'
-import { peerSpecSchema } from '../api/peer.ts'
+import { hostAndPortLength, hostAndPortPattern, proxyUrlLength, proxyUrlPattern } from '../api/address-patterns.ts'
 import { exitCodes } from './exit-code.ts'
 import { duration } from './key-commands.ts'
 import { type ClusterOptions, onCluster, outputOption, type WithClient } from './options.ts'
@@ -136,13 +135,11 @@ function reachOptions(command: Command): Command {
 }
 
 function address(text: string): string {
-  const parsed = hostAndPort.safeParse(text)
-  if (!parsed.success) throw new InvalidArgumentError('must be host:port, with IPv6 addresses in brackets')
-  return parsed.data
+  if (text.length <= hostAndPortLength && hostAndPortPattern.test(text)) return text
+  throw new InvalidArgumentError('must be host:port, with IPv6 addresses in brackets')
 }
 
 function proxy(text: string): string {
-  const parsed = peerSpecSchema.shape.proxy.safeParse({ url: text })
-  if (!parsed.success) throw new InvalidArgumentError('must be http://host:port or https://host:port')
-  return text
+  if (text.length <= proxyUrlLength && proxyUrlPattern.test(text)) return text
+  throw new InvalidArgumentError('must be http://host:port or https://host:port')
 }
