@@ -30,6 +30,9 @@ export type TestOwner = {
   certificate(process: 'link' | 'gateway', seconds?: number): Promise<{ keyPem: string; certPem: string }>
 }
 
+/** What others know of an owner. */
+export type KnownOwner = Pick<TestOwner, 'bundle' | 'envelope'> & { root: Pick<Signer, 'publicKey'> }
+
 /** Makes an owner whose bundle is valid for a day from `now`. */
 export async function testOwner(
   ownerId: string,
@@ -93,7 +96,7 @@ export async function testOwner(
 }
 
 /** The Identity object of an owner, as its operator keeps it. */
-export function identityOf(owner: TestOwner, name = 'main'): OwnerIdentity {
+export function identityOf(owner: KnownOwner, name = 'main'): OwnerIdentity {
   const { ownerId, clusterName, trustDomain, rootKey, sequence, notAfter } = owner.bundle
   return {
     apiVersion,
@@ -112,7 +115,7 @@ export function identityOf(owner: TestOwner, name = 'main'): OwnerIdentity {
 }
 
 /** The Peer by which another owner knows `owner`: pinned to its first root key, verified, with its bundle of the moment. */
-export function peerOf(owner: TestOwner, name = 'peer', pinnedKey = owner.root.publicKey): Peer {
+export function peerOf(owner: KnownOwner, name = 'peer', pinnedKey = owner.root.publicKey): Peer {
   const { ownerId, clusterName, trustDomain, sequence, notAfter } = owner.bundle
   return {
     apiVersion,

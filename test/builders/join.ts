@@ -4,7 +4,7 @@ import { apiVersion } from '../../operator/src/api/resource.ts'
 import { introduce } from '../../operator/src/peer/introduce.ts'
 import { sha256Of, writeJoinFile } from '../../operator/src/peer/join-file.ts'
 import { fingerprintOfPeer } from '../../operator/src/peer/transcript-of-peer.ts'
-import type { TestOwner } from './federation.ts'
+import type { KnownOwner } from './federation.ts'
 import { metadata } from './object.ts'
 
 export type TestJoin = {
@@ -21,8 +21,8 @@ export const nonceOf = (text: string) => createHash('sha256').update(text).diges
 
 /** A join without anybody in between, as the command line makes it. */
 export function joinOf(
-  inviter: TestOwner,
-  accepter: TestOwner,
+  inviter: KnownOwner,
+  accepter: KnownOwner,
   { expires = '2027-01-01T00:00:00Z', now = Date.now() }: { expires?: string; now?: number } = {},
 ): TestJoin {
   const inviterNonce = nonceOf(`${inviter.bundle.trustDomain} invites`)
@@ -43,7 +43,7 @@ export function joinOf(
     bundle: accepter.envelope,
   })
   const common = { inviteSha256, acceptanceSha256: sha256Of(acceptance), inviterNonce, accepterNonce, expires }
-  const keep = (role: Join['role'], us: TestOwner, them: TestOwner): PeerSpec => {
+  const keep = (role: Join['role'], us: KnownOwner, them: KnownOwner): PeerSpec => {
     const { rootKey, ownerId, clusterName } = them.bundle
     const join = { ...common, role, ownRootKey: us.bundle.rootKey }
     const spec = { ownerId, clusterName, rootKey, bundle: them.envelope, join }
