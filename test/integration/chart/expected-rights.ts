@@ -253,7 +253,7 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['get', 'list', 'watch'],
       },
       {
-        why: 'mailboxes and connections are in the status; it never changes a spec',
+        why: 'mailboxes and connections are in the status; the admission policy holds it to those, and it never changes a spec',
         apiGroups: ['hansa.dev'],
         resources: ['peers/status', 'remoteworks/status'],
         verbs: ['patch'],
@@ -270,7 +270,7 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
         verbs: ['create', 'get', 'list', 'watch'],
       },
       {
-        why: 'further messages about it go into its mailbox',
+        why: 'further messages about it go into its mailbox; the admission policy refuses it the decision and the lease',
         apiGroups: ['hansa.dev'],
         resources: ['guestworks/status'],
         verbs: ['patch'],
