@@ -1,4 +1,4 @@
-import { Counter, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { RemoteWork } from '../api/remote-work.ts'
 import { reconcileEgressPolicy } from '../egresspolicy/controller.ts'
 import { createSpending } from '../egresspolicy/spending.ts'
@@ -15,6 +15,7 @@ import type { Logger } from '../process/log.ts'
 import { reconcileRemoteWork } from '../remotework/controller.ts'
 import { fieldManager } from '../remotework/end.ts'
 import { waiting } from '../remotework/indexes.ts'
+import { refusedCounter } from '../remotework/metrics.ts'
 import { ownerOf, type Stores } from './stores.ts'
 
 export type RequesterDeps = {
@@ -30,8 +31,6 @@ export type RequesterDeps = {
   registry: Registry
 }
 
-const metric = 'hansa_remotework_messages_refused_total'
-
 /** Runs the controllers of the asking side: EgressPolicy, placement at peers, RemoteWork. */
 export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop(): Promise<void> } {
   const { client, stores, events, clock, log, registry, concurrency } = deps
@@ -39,14 +38,7 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
   const keysOf = (works: readonly Live<RemoteWork>[]) => works.map((each) => keyOf(refOf(each)))
   const worksOfPeer = (name: string) => keysOf(stores.remoteWorks.byIndex('peer', name))
   const common = { client, events, clock }
-  const refused = new Counter({
-    name: metric,
-    help: 'Messages about our requests that are not the word of the peer to us, by kind and reason.',
-    labelNames: ['kind', 'reason'],
-    registers: [],
-  })
-  registry.registerMetric(refused)
-  signal.addEventListener('abort', () => registry.removeSingleMetric(metric), { once: true })
+  const refused = refusedCounter(registry, signal)
 
   const policyDeps = { ...common, ...stores, applier: createApplier(client, 'hansa-egresspolicy') }
   const policies = startController(

@@ -2,6 +2,7 @@ import { deploymentName, serviceLabels } from '@hansa/operator/inferenceservice/
 import { restricted, restrictedPod } from '@hansa/operator/inferenceservice/worker-pod.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
+import { model as modelBuilder } from '../../builders/model.ts'
 import { type Owner, startOwner } from '../../cluster/owner.ts'
 import { eventually } from '../cluster/eventually.ts'
 import { chartFolder, releaseNamespace } from './render.ts'
@@ -124,6 +125,24 @@ test('the operator may change and delete only what it made', async () => {
   expect((await create(worker({}, {}))).message).toContain('must label what it makes')
   const account = `/api/v1/namespaces/${namespace}/serviceaccounts/default`
   expect(await send('PATCH', account, { automountServiceAccountToken: true })).toMatchObject({ code: 422 })
+})
+
+test.for([
+  ['Model', 'hansa.dev/v1alpha1', { spec: modelBuilder('theirs').spec }],
+  ['InferenceService', 'hansa.dev/v1alpha1', { spec: { modelRef: { name: 'digits' } } }],
+  ['ConfigMap', 'v1', { data: { a: 'b' } }],
+] as const)('the operator may not change, take or delete what users made: %s', async ([kind, apiVersion, body]) => {
+  const path = `/${apiVersion === 'v1' ? 'api' : 'apis'}/${apiVersion}/namespaces/${namespace}/${kind.toLowerCase()}s`
+  const theirs = { apiVersion, kind, metadata: { name: 'theirs' }, ...body }
+  expect(await send('POST', path, theirs, '')).toMatchObject({ code: 201 })
+  for (const metadata of [{ annotations: { a: 'b' } }, { labels: serviceLabels('digits') }]) {
+    const refused = await send('PATCH', `${path}/theirs`, { metadata })
+    expect(refused.code).toBe(422)
+    expect(refused.message).toContain('only what it made')
+    expect(await send('PATCH', `${path}/theirs?dryRun=All`, { metadata }, '')).toMatchObject({ code: 200 })
+  }
+  // RBAC has it delete no ConfigMap at all.
+  expect(await send('DELETE', `${path}/theirs`)).toMatchObject({ code: kind === 'ConfigMap' ? 403 : 422 })
 })
 
 test('the API server finds no fault in their expressions', async () => {

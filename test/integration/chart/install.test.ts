@@ -94,8 +94,8 @@ test.for([
   [operator, true, 'create', 'secrets', { namespace }],
   [operator, true, 'update', 'leases.coordination.k8s.io', { namespace, name: 'hansa-operator' }],
   [operator, true, 'patch', 'configmaps', { namespace, name: 'hansa-trust' }],
-  [operator, false, 'patch', 'inferenceservices.hansa.dev', { namespace: 'radiology' }],
-  [operator, false, 'delete', 'models.hansa.dev', { namespace: 'radiology' }],
+  [operator, false, 'update', 'inferenceservices.hansa.dev', { namespace: 'radiology' }],
+  [operator, false, 'patch', 'accesskeys.hansa.dev', { namespace: 'radiology' }],
   [operator, false, 'create', 'pods', { namespace: 'radiology' }],
   [operator, false, 'create', 'pods', { namespace: 'radiology', subresource: 'exec' }],
   [operator, false, 'create', 'serviceaccounts', { namespace: 'radiology', subresource: 'token' }],
@@ -105,8 +105,8 @@ test.for([
   [operator, false, 'update', 'secrets', { namespace, name: 'hansa-ca' }],
   [operator, false, 'delete', 'secrets', { namespace, name: 'hansa-ca' }],
   [operator, false, 'create', 'secrets', { namespace: 'radiology' }],
-  [operator, false, 'patch', 'configmaps', { namespace, name: 'other' }],
-  [operator, false, 'create', 'configmaps', { namespace }],
+  [operator, false, 'get', 'configmaps', { namespace, name: 'other' }],
+  [operator, false, 'delete', 'configmaps', { namespace }],
   [operator, false, 'update', 'leases.coordination.k8s.io', { namespace: 'kube-system', name: 'kube-scheduler' }],
   [operator, false, 'create', 'rolebindings.rbac.authorization.k8s.io', { namespace: 'radiology' }],
   [operator, false, 'impersonate', 'users', {}],
@@ -163,7 +163,7 @@ test('a namespace that binds the role for credentials lets fetch read its Secret
   expect(await may(fetch, secret('get', 'radiology'))).toBe(false)
 })
 
-test('with its own token the operator makes the authority and publishes trust, under those names only', async () => {
+test('with its own token the operator makes the authority and publishes trust, and changes no ConfigMap of others', async () => {
   const token = await cluster().createToken(operator, namespace)
   const apply = (name: string) =>
     cluster().request({
@@ -178,7 +178,8 @@ test('with its own token the operator makes the authority and publishes trust, u
     })
   expect((await apply('hansa-trust')).status).toBe(201)
   expect((await apply('hansa-trust')).status).toBe(200)
-  expect((await apply('other')).status).toBe(403)
+  await kubectl('create', 'configmap', 'other', '-n', namespace)
+  expect((await apply('other')).status).toBe(422)
   const secrets = `/api/v1/namespaces/${namespace}/secrets`
   const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'hansa-ca' }, data: {} }
   expect((await cluster().request({ method: 'POST', path: secrets, token, body: secret })).status).toBe(201)

@@ -1,12 +1,15 @@
 import { measureAges } from '@hansa/operator/demand/follow-gateways.ts'
+import { dataMetrics } from '@hansa/operator/gateway/data/metrics.ts'
 import { createMetrics } from '@hansa/operator/gateway/metrics.ts'
 import type { RouteTable } from '@hansa/operator/gateway/route/route-table.ts'
 import { gpuCounter } from '@hansa/operator/guestwork/metrics.ts'
 import { endpointMetrics } from '@hansa/operator/identity/endpoint.ts'
 import { controllerMetrics, reflectorMetrics } from '@hansa/operator/kube/metrics.ts'
+import { createLinkMetrics } from '@hansa/operator/link/metrics.ts'
 import { countKinds } from '@hansa/operator/operator/kind-metrics.ts'
 import { createLogger } from '@hansa/operator/process/log.ts'
 import { startTracing } from '@hansa/operator/process/tracing.ts'
+import { refusedCounter } from '@hansa/operator/remotework/metrics.ts'
 import { rolloutCounter } from '@hansa/operator/rollout/metrics.ts'
 import { measureCounts } from '@hansa/operator/scaling/scaler.ts'
 import { cacheMetrics } from '@hansa/worker/cache/metrics.ts'
@@ -14,7 +17,7 @@ import type { BlobStore } from '@hansa/worker/fetch/blob-store.ts'
 import { fetchMetrics } from '@hansa/worker/fetch/metrics.ts'
 import type { Registry as FetchRegistry } from '@hansa/worker/fetch/registry.ts'
 import { createEmbeddingMetrics } from '@hansa/worker/serve/embed/metrics.ts'
-import { createServeMetrics } from '@hansa/worker/serve/metrics.ts'
+import { createServeMetrics, watchLeaseLeft } from '@hansa/worker/serve/metrics.ts'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { z } from 'zod'
 
@@ -59,6 +62,7 @@ export async function registeredSeries(): Promise<Series> {
   endpointMetrics(operator)
   rolloutCounter(operator, signal)
   gpuCounter(operator, signal)
+  refusedCounter(operator, signal)
   measureAges(operator, signal, list)
   measureCounts(operator, signal, new Map())
   const gateway = new Registry()
@@ -69,12 +73,15 @@ export async function registeredSeries(): Promise<Series> {
     connections: () => 0,
     streams: () => 0,
   })
+  dataMetrics(gateway, list)
   const log = createLogger('any', 'silent')
   const names = { service: 'any', instance: 'any', namespace: 'any' }
   // Without a span nothing is sent.
   const tracing = await startTracing({ endpoint: 'http://127.0.0.1:4318', ...names }, { log, registry: gateway })
   await tracing.close()
-  const [fetch, cache, serve] = [new Registry(), new Registry(), new Registry()]
+  const [fetch, cache, serve, link] = [new Registry(), new Registry(), new Registry(), new Registry()]
+  createLinkMetrics(link)
+  controllerMetrics(link, 'any')
   // Only read when collected.
   const blobs = {} as BlobStore
   fetchMetrics(fetch, { records: new Map() } as unknown as FetchRegistry, blobs)
@@ -82,10 +89,11 @@ export async function registeredSeries(): Promise<Series> {
   const labels = { model: 'any', version: '1' }
   createServeMetrics(serve, labels)
   createEmbeddingMetrics(serve, labels)
+  watchLeaseLeft(serve, () => 0)
   collectDefaultMetrics({ register: serve })
 
   const series = new Map<string, ReadonlySet<string>>()
-  for (const registry of [operator, gateway, fetch, cache, serve]) {
+  for (const registry of [operator, gateway, fetch, cache, serve, link]) {
     for (const metric of registry.getMetricsAsArray()) {
       const { name, labelNames } = metricSchema.parse(metric)
       const own = new Set([...labelNames, ...targetLabels])
