@@ -17,17 +17,26 @@ export type GuestLoad = {
 
 const everyMilliseconds = 100
 const pictures = 128
+// One in so many takes so long to be sent: it is still under way when its worker takes nothing new any more.
+const slowOneIn = 5
+const slowMilliseconds = 3_000
 const deadlineMilliseconds = 30_000
 
-/** Asks one worker as the gateway does, a new request and a new connection every tenth of a second, whatever became of those before. */
+/**
+ * Asks one worker as the gateway does, a new request and a new connection every tenth of a second, whatever became of those before;
+ * every fifth request takes three seconds to be sent.
+ */
 export async function startGuestLoad(gateway: Identity, worker: WorkerAddress): Promise<GuestLoad> {
   const images = (await heldOutDigits()).slice(0, pictures)
   const input = { name: 'image', datatype: 'FP32', shape: [images.length, 64] }
   const body = JSON.stringify({ inputs: [{ ...input, data: images.flatMap(({ image }) => image) }] })
   const running = new Set<Promise<unknown>>()
   const outcomes: Outcome[] = []
+  let asked = 0
   const timer = setInterval(() => {
-    const one = infer(gateway, worker, body).then((outcome) => outcomes.push(outcome))
+    asked += 1
+    const pause = asked % slowOneIn === 0 ? slowMilliseconds : 0
+    const one = infer(gateway, worker, { body, pause }).then((outcome) => outcomes.push(outcome))
     running.add(one)
     void one.finally(() => running.delete(one))
   }, everyMilliseconds)
@@ -40,11 +49,17 @@ export async function startGuestLoad(gateway: Identity, worker: WorkerAddress): 
   }
 }
 
-function infer(gateway: Identity, { host, uri, model }: WorkerAddress, body: string): Promise<Outcome> {
+type Sending = { body: string /** Between the halves of the body, in milliseconds. */; pause: number }
+
+function infer(gateway: Identity, { host, uri, model }: WorkerAddress, { body, pause }: Sending): Promise<Outcome> {
   const began = performance.now()
   return new Promise((resolve) => {
     let isConnected = false
-    const end = (kind: Outcome['kind'], text: string) => resolve({ kind, began, text })
+    let rest: NodeJS.Timeout | undefined
+    const end = (kind: Outcome['kind'], text: string) => {
+      clearTimeout(rest)
+      resolve({ kind, began, text: pause > 0 ? `slow: ${text}` : text })
+    }
     const outgoing = request({
       ...{ host, port: 8443, method: 'POST', path: `/v2/models/${model}/infer`, agent: false },
       ...clientTls(gateway, uri),
@@ -70,6 +85,8 @@ function infer(gateway: Identity, { host, uri, model }: WorkerAddress, body: str
         else end('Failed', `${statusCode} ${text.slice(0, 100)}`)
       })
     })
-    outgoing.end(body)
+    const half = pause > 0 ? body.length / 2 : body.length
+    outgoing.write(body.slice(0, half))
+    rest = setTimeout(() => outgoing.end(body.slice(half)), pause)
   })
 }
