@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lineFaults, quiet, type RoundFault } from './faults.ts'
+import type { Violation } from './judge.ts'
 import type { Role } from './line.ts'
 import { Scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
-import type { Violation } from './judge.ts'
 
 export type Judged = {
   readonly name: string
