@@ -29,6 +29,8 @@ export class Judge implements Watcher {
   readonly #leases = new Map<string, Lease>()
   readonly #cancelled = new Set<string>()
   readonly #said = new Set<string>()
+  /** How long work ran at most after the signed time was over, while the executor's operator was up. */
+  latestMs = 0
   /** Ends of work at the executor, by what caused them. */
   readonly ends = { cancelled: 0, expired: 0 }
 
@@ -119,8 +121,14 @@ export class Judge implements Watcher {
       // While the operator is down workers end by what the lease file says, which the check above is about.
       if (upSince === undefined) continue
       const overMs = now - Math.max(fromMs + lease.ttlMs * drift, upSince + startMilliseconds)
+      this.latestMs = Math.max(this.latestMs, overMs)
       if (overMs > slackMilliseconds) {
-        this.fail('runs too long', requestId, `it still runs ${overMs} ms after its time`)
+        const seen = JSON.stringify({ ...lease, signedMs: this.#signed.get(requestId), upSince, now })
+        this.fail(
+          'runs too long',
+          requestId,
+          `${service.metadata.name} still runs ${overMs} ms after its time: ${seen}`,
+        )
       }
     }
   }

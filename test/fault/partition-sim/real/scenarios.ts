@@ -38,6 +38,7 @@ export async function realScenarios(
       for (const { name, faults, missed } of result.judged) {
         if (missed.length > 0) report(`  not run: ${name} (${faults.join(', ')}): ${missed.join(', ')} did not happen`)
       }
+      report(`  so far work ran at most ${stage.judge.latestMs} ms after the time that was signed`)
       for (const { check, message } of result.violations) report(`  BROKEN ${check}: ${message}`)
     }
     const rounds = Array.from({ length: passes }, () => roundFaults).flat()
@@ -49,7 +50,8 @@ export async function realScenarios(
       if (missing <= 0 || fault === undefined) break
       await play(fault, seed + rounds.length + again, missing)
     }
-    const { ends } = stage.judge
+    const { ends, latestMs } = stage.judge
+    report(`at the executor work ran at most ${latestMs} ms after the time that was signed`)
     report(`ended by cancel ${ends.cancelled}, by the end of the lease ${ends.expired}`)
     let killed = 0
     for (const [index, mutant] of mutants.entries()) {
