@@ -10,9 +10,9 @@ export type Mutant = {
   readonly change: () => OperatorChange
 }
 
-const slowness = 4
+const slowness = 3
 
-/** Counts the time of a lease four times too slowly. */
+/** Counts the time of a lease three times too slowly. */
 function slowClock(): Clock {
   const began = systemClock.monotonic()
   return { ...systemClock, monotonic: () => began + (systemClock.monotonic() - began) / slowness }
@@ -26,7 +26,7 @@ export const mutants: readonly Mutant[] = [
     change: () => ({ asks: Buffer.alloc(32, 7).toString('base64url') }),
   },
   {
-    name: "the executor's clock runs four times too slowly, so that leases last longer than was signed",
+    name: "the executor's clock runs three times too slowly, so that leases last longer than was signed",
     fault: 'none',
     check: 'runs too long',
     change: () => ({ clock: slowClock() }),
