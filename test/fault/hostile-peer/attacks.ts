@@ -377,7 +377,8 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'headers without end',
-    logged: ['HeadersTooLarge'],
+    // Whichever comes first: the bound of one head, or what is left of the peer's frames after the floods before.
+    logged: ['HeadersTooLarge', 'FrameFlood'],
     run: (scene) =>
       cut(scene, [
         frame('headers', 3, headerBlock(deliver.path)),
