@@ -82,10 +82,9 @@ export function inners<T>(id: number, codec: Codec<T>, max: number): Field<reado
 }
 
 /** The codec of a message with these fields. Unknown fields are skipped, so that newer versions may add some. */
-// biome-ignore lint/suspicious/noExplicitAny: the fields' value types differ; MessageOf gives each its own back
-export function message<const F extends Readonly<Record<string, Field<any>>>>(fields: F): Codec<MessageOf<F>> {
+export function message<const F extends Readonly<Record<string, Field<unknown>>>>(fields: F): Codec<MessageOf<F>> {
   // Entries lose the tie between a name and the type of its field.
-  const entries = Object.entries(fields) as [string, Field<unknown>][]
+  const entries: [string, Field<unknown>][] = Object.entries(fields)
   const byId = new Map(entries.map(([name, field]) => [field.id, { name, field }]))
   return {
     encode(values) {
