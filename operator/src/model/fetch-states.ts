@@ -9,6 +9,8 @@ import type { FetchClient, FetchState } from './fetch-client.ts'
 
 const idleSeconds = 10
 const busySeconds = 0.25
+/** Files that are there and were judged before take less than this, and somebody may be waiting for them. */
+const firstSeconds = 0.05
 
 /** What the fetch worker last said, by Model uid. */
 export type FetchStates = {
@@ -107,12 +109,14 @@ export function startFetchStates(
         await sleep(deps.clock, 1000, signal)
         continue
       }
-      await pause(busy || recentPut() ? busySeconds : idleSeconds)
+      if (sincePut() < 1_000) await pause(firstSeconds)
+      else await pause(busy || recentPut() ? busySeconds : idleSeconds)
     }
   }
 
   let lastPut = Number.NEGATIVE_INFINITY
-  const recentPut = () => deps.clock.monotonic() - lastPut < 5_000
+  const sincePut = () => deps.clock.monotonic() - lastPut
+  const recentPut = () => sincePut() < 5_000
 
   void loop()
   return {

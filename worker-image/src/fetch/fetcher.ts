@@ -10,6 +10,7 @@ import type { FetchMetrics } from './metrics.ts'
 import type { ModelRecord, ModelState } from './model-record.ts'
 import { type ObtainDeps, type ObtainFile, obtainFrom, sourceKind } from './obtain-file.ts'
 import type { Registry } from './registry.ts'
+import { createVerdicts } from './verdicts.ts'
 
 export type FetcherDeps = {
   registry: Registry
@@ -36,6 +37,7 @@ export class Fetcher {
   readonly #deps: FetcherDeps
   readonly #tasks = new Map<string, Task>()
   readonly #timers = new Map<string, NodeJS.Timeout>()
+  readonly #verdicts = createVerdicts()
   #closed = false
 
   constructor(deps: FetcherDeps) {
@@ -216,6 +218,8 @@ export class Fetcher {
           throw new HansaError('DigestMismatch', 'the stored copy changed on the disk of the fetch worker')
         }
       }
+      // A guest's Model is a new object each time, mostly with the same files.
+      if (this.#verdicts.isSafe(record.request)) return
       const end = metrics.checkSeconds.startTimer()
       await checkModel({
         dir: (path) => blobs.open(digests.get(path) ?? ''),
@@ -226,6 +230,7 @@ export class Fetcher {
         signal,
       })
       end()
+      this.#verdicts.markSafe(record.request)
     })
   }
 
