@@ -205,6 +205,28 @@ export const inferenceServiceReasons = {
       remedy: 'See the Peer; check the network.',
     },
   },
+  Decentralized: {
+    RequirementsMet: {
+      status: 'True',
+      meaning: 'All of `spec.placement.requirements` hold.',
+      remedy: nothingToDo,
+    },
+    TooFewOwners: {
+      status: 'False',
+      meaning: 'Fewer owners than required have a part of a layer.',
+      remedy: '`kubectl hansa layers NAME` shows each layer; add peers, or require less.',
+    },
+    TooConcentrated: {
+      status: 'False',
+      meaning: 'One owner has a larger share of a layer than allowed.',
+      remedy: '`kubectl hansa layers NAME` shows each layer; set maxSharePerOwnerPermille, add peers, or require less.',
+    },
+    TooFragile: {
+      status: 'False',
+      meaning: 'Fewer owners than required can stop a layer together.',
+      remedy: '`kubectl hansa layers NAME` shows each layer; add owners to it, or require less.',
+    },
+  },
   Ready: {
     Ready: {
       status: 'True',
@@ -220,6 +242,7 @@ export type WorkersReadyReason = keyof typeof inferenceServiceReasons.WorkersRea
 export type RolledOutReason = keyof typeof inferenceServiceReasons.RolledOut
 export type RoutableReason = keyof typeof inferenceServiceReasons.Routable
 export type PeersReadyReason = keyof typeof inferenceServiceReasons.PeersReady
+export type DecentralizedReason = keyof typeof inferenceServiceReasons.Decentralized
 /** Every reason that an InferenceService's conditions can have. */
 export type InferenceServiceReason =
   | ModelVerifiedReason
@@ -227,4 +250,5 @@ export type InferenceServiceReason =
   | RoutableReason
   | RolledOutReason
   | PeersReadyReason
+  | DecentralizedReason
   | 'Ready'

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { embeddingSchema } from './model.ts'
-import { currency, dataClass, micros, peerName, purpose } from './owner-scalars.ts'
+import { dataClass, peerName } from './owner-scalars.ts'
+import { placementCandidateSchema, placementSchema } from './placement.ts'
 import { refusalSchema } from './remote-work.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
@@ -305,11 +306,6 @@ const executionProviderSchema = z.object({
     .meta({ description: 'What a worker does when the provider cannot be loaded on its node.' }),
 })
 
-const priceLimit = z.object({
-  currency: currency.meta({ description: 'Currency.' }),
-  microsPerGPUHour: micros.meta({ format: 'int64', description: 'For a GPU hour, in millionths of the currency.' }),
-})
-
 export const inferenceServiceSpecSchema = z
   .object({
     modelRef: z
@@ -380,32 +376,9 @@ export const inferenceServiceSpecSchema = z
     access: accessSchema.default({}).meta({
       description: 'Who may call the service, beside the AccessKeys that name it; empty: nobody else.',
     }),
-    placement: z
-      .object({
-        peers: z
-          .array(
-            z.object({
-              name: peerName.meta({ description: 'Name of a Peer.' }),
-              replicas: z.int().min(0).max(1000).meta({
-                format: 'int32',
-                description: 'Workers that the peer is asked to run, beside those of this cluster.',
-              }),
-            }),
-          )
-          .max(32)
-          .optional()
-          .meta({ description: 'Peers that run workers too, if an EgressPolicy allows it.', ...listMap('name') }),
-        purpose: purpose.default('Inference').meta({ description: 'What for, as peers are told.' }),
-        leaseSeconds: z.int().min(5).max(86_400).default(1800).meta({
-          format: 'int32',
-          description: 'How long workers at a peer go on when the connection is lost; the peer may give less.',
-        }),
-        maxPrice: priceLimit
-          .optional()
-          .meta({ description: 'Most that is paid; without it only what is free is used.' }),
-      })
+    placement: placementSchema
       .optional()
-      .meta({ description: 'Where workers run beside this cluster.' }),
+      .meta({ description: 'Where workers run, beside this cluster or instead of it.' }),
     dataClass: dataClass.optional().meta({
       description: 'Raises the data class above that of the namespace (label hansa.dev/data-class); never lowers it.',
     }),
@@ -498,6 +471,15 @@ export const inferenceServiceStatusSchema = z.object({
     .max(32)
     .optional()
     .meta({ description: 'How it stands at each peer of spec.placement.', ...listMap('peer') }),
+  candidates: z
+    .array(placementCandidateSchema)
+    .max(8)
+    .optional()
+    .meta({
+      description:
+        'The best owners for its workers, this cluster (`own`) among them; all are in `kubectl hansa explain`.',
+      ...listMap('owner'),
+    }),
   rollout: z
     .object({
       revision: z.string().max(64).meta({ description: 'Revision that is being tried, or was rolled back.' }),
@@ -520,7 +502,7 @@ export const inferenceServiceStatusSchema = z.object({
     .optional()
     .meta({
       description:
-        '`ModelVerified`, `WorkersReady`, `Routable`, and `Ready` as their sum; `RolledOut` and `PeersReady` apart from them.',
+        '`ModelVerified`, `WorkersReady`, `Routable`, and `Ready` as their sum; `RolledOut`, `PeersReady` and `Decentralized` apart from them.',
       ...listMap('type'),
     }),
 })

@@ -151,6 +151,82 @@ export const confirmationSchema = z.object({
   asks: nonce,
 })
 
+/**
+ * Role Receipt. What the executor says it did under one grant since its last claim: the receipts by the root of their tree, and the time
+ * that workers were reserved. Claims of a grant are a chain, so that none is lost, sent twice, or replaced.
+ */
+export const claimSchema = z.object({
+  ...header,
+  requestId,
+  epoch: sequence,
+  /** 1 for the first claim of this grant and epoch; `previous` is the SHA-256 of the payload of the one before. */
+  number: sequence.min(1),
+  previous: sha256.optional(),
+  /** The minute that it is about, RFC 3339; receipts that came late count in the claim in which they are. */
+  from: dateTime,
+  until: dateTime,
+  /** RFC 6962 root of the receipts' leaf hashes, in ascending order of the hashes. */
+  root: sha256,
+  count: z.int().min(0).max(1_000_000),
+  units: z.object({
+    requests: z.int().min(0),
+    inputTokens: z.int().min(0),
+    outputTokens: z.int().min(0),
+    requestBytes: z.int().min(0),
+    responseBytes: z.int().min(0),
+    /** Milliseconds of GPUs that were busy with these requests. */
+    busyGPUMilliseconds: z.int().min(0),
+    /** GPU seconds that workers were there for the grant, busy or not; this is what costs. */
+    reservedGPUSeconds: z.int().min(0),
+  }),
+  price: z.object({ currency, microsPerGPUHour: micros }).optional(),
+  /** Cost of this claim: reservedGPUSeconds at the price, rounded down. */
+  micros,
+  /** The last claim of the grant. */
+  final: z.boolean(),
+})
+
+/** Role Receipt. What the requester says to a claim. */
+export const settlementSchema = z.object({
+  ...header,
+  requestId,
+  epoch: sequence,
+  number: sequence.min(1),
+  /** SHA-256 of the payload of the claim that is settled. */
+  claimSha256: sha256,
+  state: z.enum(['Agreed', 'Disputed']),
+  /** Of a dispute: everything that is wrong. */
+  disputes: z
+    .array(
+      z.object({
+        reason: z.string().min(1).max(64),
+        message: z.string().max(512),
+        /** Leaf hash of the receipt that it is about. */
+        leaf: sha256.optional(),
+      }),
+    )
+    .max(64),
+})
+
+/** Role Receipt, to nobody in particular, since everybody must be told the same: the head of the issuer's log. */
+export const checkpointSchema = z.object({
+  version: z.literal(1),
+  issuer: cluster,
+  size: sequence,
+  /** RFC 6962 root of the log at that size. */
+  root: sha256,
+  issued: dateTime,
+})
+
+/** Role Receipt. A witness has seen this checkpoint, and that it goes on from the one that it saw before. */
+export const cosignatureSchema = z.object({
+  ...header,
+  /** Of whose log. */
+  log: cluster,
+  size: sequence,
+  root: sha256,
+})
+
 /** Role Grant. We left or froze the audience. */
 export const goodbyeSchema = z.object({ ...header, state: z.enum(['Left', 'Frozen', 'Back']) })
 
@@ -169,8 +245,15 @@ export const messageKinds = {
   Offer: { payloadType: type('offer'), schema: offerSchema, signedBy: 'Grant' },
   Confirmation: { payloadType: type('confirmation'), schema: confirmationSchema, signedBy: 'Grant' },
   Goodbye: { payloadType: type('goodbye'), schema: goodbyeSchema, signedBy: 'Grant' },
+  Claim: { payloadType: type('claim'), schema: claimSchema, signedBy: 'Receipt' },
+  Settlement: { payloadType: type('settlement'), schema: settlementSchema, signedBy: 'Receipt' },
+  Cosignature: { payloadType: type('cosignature'), schema: cosignatureSchema, signedBy: 'Receipt' },
 } as const satisfies Record<string, { payloadType: string; schema: z.ZodType; signedBy: Role | 'Root' }>
 
 export type MessageKind = keyof typeof messageKinds
 export type MessageOf<K extends MessageKind> = z.infer<(typeof messageKinds)[K]['schema']>
+/** Payload type of a checkpoint, which has no audience and is opened by the ledger's own code. */
+export const checkpointPayloadType = type('checkpoint')
+
 export type Bundle = z.infer<typeof bundleSchema>
+export type Checkpoint = z.infer<typeof checkpointSchema>

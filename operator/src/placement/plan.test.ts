@@ -16,7 +16,16 @@ const now = Date.parse('2026-03-01T12:00:00Z')
 const at = (secondsAgo: number) => new Date(now - secondsAgo * 1000).toISOString()
 
 const placed = (replicas: number, peer = 'university') =>
-  withSpec({ placement: { peers: [{ name: peer, replicas }], purpose: 'Inference', leaseSeconds: 60 } })
+  withSpec({
+    placement: {
+      strategy: 'OwnFirst',
+      peers: [{ name: peer, replicas }],
+      minOwners: 1,
+      maxSharePerOwnerPermille: 1000,
+      purpose: 'Inference',
+      leaseSeconds: 60,
+    },
+  })
 
 function plan(
   service: InferenceService,

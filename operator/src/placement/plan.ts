@@ -52,7 +52,8 @@ const wantOfRoom: ReadonlySet<string> = new Set<RefusalReason>([
 export function planPlacement(input: PlacementInput): Placement {
   const { service, works } = input
   const alive = works.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-  const entries = service.spec.suspend ? [] : (service.spec.placement?.peers ?? []).filter((each) => each.replicas > 0)
+  const peers = service.spec.suspend ? [] : (service.spec.placement?.peers ?? [])
+  const entries = peers.flatMap(({ name, replicas = 0 }) => (replicas > 0 ? [{ name, replicas }] : []))
   const listed = new Set(entries.map(({ name }) => name))
   const placement: Placement = {
     create: [],
