@@ -12,7 +12,7 @@ const log = pino(
   {
     write: (line: string) => {
       lines.push(JSON.parse(line))
-      if (lines.length > 5000) lines.splice(0, 2500)
+      if (lines.length > 1000) lines.splice(0, 500)
     },
   },
 )

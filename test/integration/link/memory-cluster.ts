@@ -21,9 +21,11 @@ export type MemoryCluster = {
 type Event = { version: number; plural: string; type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: Live }
 type Status = Record<string, unknown>
 
+const mostEvents = 400
+
 /**
  * An API server reduced to what a link asks of it, in this process: list, watch, get, create, and server-side apply of status
- * with conflicts on old versions. `real-owners.test.ts` uses real ones.
+ * with conflicts on old versions. The tests of `peer` and `remotework` use real ones.
  */
 export function memoryCluster(): MemoryCluster {
   const objects = new Map<string, Map<string, Live>>()
@@ -49,7 +51,8 @@ export function memoryCluster(): MemoryCluster {
   }
   function publish(resource: Resource, type: Event['type'], object: Live): void {
     events.push({ version, plural: resource.plural, type, object: structuredClone(object) })
-    if (events.length > 5000) events.splice(0, 2500)
+    // Each holds a whole object; who watches here is never far behind.
+    if (events.length > mostEvents) events.splice(0, mostEvents / 2)
     for (const wake of [...waiting]) wake()
   }
   function read<T extends KubeObject>(resource: Resource<T>, ref: ObjectRef): Live<T> | undefined {
