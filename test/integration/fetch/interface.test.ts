@@ -124,3 +124,19 @@ test('metrics count models, bytes and failures, with constants for labels', asyn
   expect(text).toContain(`hansa_fetch_bytes_total{source="local"} ${model.length}`)
   for (const word of [body.uid, 'radiology', 'triage', 'missing.onnx']) expect(text).not.toContain(word)
 })
+
+test('files that were judged in a namespace are Verified in the answer itself, those of another are decoded anew', async () => {
+  const { rig, body } = await withLocalRoot()
+  await rig.put(body)
+  await rig.until(body.uid, 'Verified')
+  const decoded = async () => {
+    const text = await (await fetch(`${rig.fetch().probesUrl}/metrics`)).text()
+    return Number(/^hansa_fetch_check_seconds_count (\d+)$/m.exec(text)?.[1])
+  }
+  expect(await decoded()).toBe(1)
+  expect(await rig.put({ ...body, uid: 'again', name: 'again' })).toMatchObject({ phase: 'Verified' })
+  expect(await decoded()).toBe(1)
+  await rig.put({ ...body, uid: 'elsewhere', namespace: 'cardiology' })
+  await rig.until('elsewhere', 'Verified')
+  expect(await decoded()).toBe(2)
+})

@@ -73,6 +73,22 @@ export class Fetcher {
     await task.done
   }
 
+  /** Whether the model's files were judged before, so that its work is over in a moment. */
+  isJudged(uid: string): boolean {
+    const record = this.#deps.registry.records.get(uid)
+    return record !== undefined && this.#verdicts.isSafe(record.request)
+  }
+
+  /** Resolves when the model's work ends, or after that time. */
+  async settled(uid: string, milliseconds: number): Promise<void> {
+    const task = this.#tasks.get(uid)
+    if (task === undefined) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, milliseconds)
+    await Promise.race([task.done, promise])
+    clearTimeout(timer)
+  }
+
   /** Says that a stored file has changed on disk: no model that names it is Verified any more, and it is fetched again. */
   async corrupted(sha256: string): Promise<void> {
     const { registry, blobs, log, clock, metrics } = this.#deps

@@ -5,6 +5,8 @@ import { type ModelRecord, type ModelRequest, type ModelState, modelRequestSchem
 import { CallRefused } from './mtls-server.ts'
 import type { Registry } from './registry.ts'
 
+const settledMs = 250
+
 export type ModelsApiDeps = {
   registry: Registry
   blobs: BlobStore
@@ -33,7 +35,7 @@ export class ModelsApi {
   }
 
   /** Idempotent; a higher generation replaces, the same or a lower one with other content is a conflict. */
-  put(uid: string, body: unknown): Promise<ModelState> {
+  async put(uid: string, body: unknown): Promise<ModelState> {
     const parsed = modelRequestSchema.safeParse(body)
     if (!parsed.success) {
       const issue = parsed.error.issues[0]
@@ -45,7 +47,12 @@ export class ModelsApi {
     }
     const request = parsed.data
     if (request.uid !== uid) throw new CallRefused(400, 'Invalid', 'uid: is not the uid of the path')
-    return this.#inTurn(() => this.#put(request))
+    const state = await this.#inTurn(() => this.#put(request))
+    const { fetcher, registry } = this.#deps
+    if (!fetcher.isJudged(uid)) return state
+    // Saves the caller from asking again: nothing is left to do but to see that the files are still what they were.
+    await fetcher.settled(uid, settledMs)
+    return registry.records.get(uid)?.state ?? state
   }
 
   delete(uid: string): Promise<void> {
