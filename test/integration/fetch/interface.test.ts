@@ -134,9 +134,11 @@ test('files that were judged in a namespace are Verified in the answer itself, t
     return Number(/^hansa_fetch_check_seconds_count (\d+)$/m.exec(text)?.[1])
   }
   expect(await decoded()).toBe(1)
-  expect(await rig.put({ ...body, uid: 'again', name: 'again' })).toMatchObject({ phase: 'Verified' })
+  const again = { ...body, uid: 'again', name: 'again' }
+  expect(await rig.put(again)).toMatchObject({ phase: 'Verified' })
   expect(await decoded()).toBe(1)
-  await rig.put({ ...body, uid: 'elsewhere', namespace: 'cardiology' })
+  const elsewhere = { ...body, uid: 'elsewhere', namespace: 'cardiology' }
+  await rig.put(elsewhere)
   await rig.until('elsewhere', 'Verified')
   expect(await decoded()).toBe(2)
 })
