@@ -10,10 +10,10 @@ import type { DataMetrics } from './metrics.ts'
 import type { OpenBlob } from './own-blobs.ts'
 import { paced } from './paced.ts'
 import { promisedBlob } from './promised.ts'
+import { type PeerHandler, refusePeer } from './serve-peer.ts'
 
 export type BlobServer = {
-  /** Answers one call of a peer, who is known from the handshake of the connection and from nothing else. */
-  handle(peerName: string, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void
+  handle: PeerHandler
   /** Ends transfers whose request was ended meanwhile. */
   recheck(): void
 }
@@ -121,7 +121,7 @@ export function createBlobServer(deps: BlobServerDeps): BlobServer {
           if (error instanceof Refused) {
             metrics.asked(peerName, 'refused')
             log.warn({ peer: peerName, reason: error.reason, path: printable(headers[':path']) }, error.message)
-            refuse(stream, error)
+            refusePeer(stream, error)
             return
           }
           metrics.asked(peerName, 'broken')
@@ -148,15 +148,6 @@ export function partOf(headers: {
     ...(typeof range === 'string' && range.length <= 64 && { range }),
     ...(typeof ifRange === 'string' && ifRange.length <= 512 && { 'if-range': ifRange }),
   }
-}
-
-function refuse(stream: ServerHttp2Stream, { status, reason, message }: Refused): void {
-  if (stream.destroyed || stream.headersSent) {
-    stream.destroy()
-    return
-  }
-  stream.respond({ ':status': status, 'content-type': 'application/json' })
-  stream.end(JSON.stringify({ error: { reason, message } }))
 }
 
 function printable(path: string | undefined): string {

@@ -20,6 +20,7 @@ import { followOwnCertificates, type StartCredentials } from './own-certificates
 import { servePeerBlobs } from './peer-blobs.ts'
 import { slimGuestWork, slimRemoteWork } from './promised.ts'
 import { createBlobServer } from './serve-blobs.ts'
+import { servePeer } from './serve-peer.ts'
 
 export type DataPathSettings = {
   host: string
@@ -110,7 +111,7 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
     port: settings.port,
     peers: known,
     streams: settings.limits.maxStreams,
-    handle: blobs.handle,
+    handle: servePeer({ '/v1/blobs/': blobs.handle }),
     clock,
     random,
     log,
