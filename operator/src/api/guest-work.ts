@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { envelopeText, peerName, requestId, sequence, sha256 } from './owner-scalars.ts'
+import { envelopeText, leasePrice, peerName, requestId, sequence, sha256 } from './owner-scalars.ts'
 import { deliveries, mailbox, refusalSchema } from './remote-work.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
@@ -49,6 +49,7 @@ export const guestWorkStatusSchema = z.object({
       }),
       nonce: z.string().max(43).optional().meta({ description: 'Nonce of the renewal that is asked for.' }),
       renewals: sequence.meta({ format: 'int64', description: 'Renewals so far.' }),
+      price: leasePrice.optional().meta({ description: 'What it costs, as it was granted; free where it is not set.' }),
     })
     .optional()
     .meta({ description: 'The lease.' }),

@@ -31,6 +31,13 @@ export const currency = z
 /** Millionths of a unit of a currency. */
 export const micros = z.int().min(0).max(1_000_000_000_000_000)
 
+/** What a GPU costs for an hour, as a lease says it. */
+export const leasePrice = z.object({
+  currency: currency.meta({ description: 'Currency.' }),
+  microsPerGPUHour: micros.meta({ format: 'int64', description: 'For a GPU hour, in millionths of the currency.' }),
+})
+export type LeasePrice = z.infer<typeof leasePrice>
+
 /** Name by which an owner wants to be called; not proof of anything. */
 export const ownerId = z.string().min(1).max(63).regex(labelPattern)
 

@@ -1,6 +1,16 @@
 import { z } from 'zod'
 import { embeddingSchema, modelFileSchema } from './model.ts'
-import { currency, dataClass, envelopeText, micros, peerName, purpose, sequence, workload } from './owner-scalars.ts'
+import {
+  currency,
+  dataClass,
+  envelopeText,
+  leasePrice,
+  micros,
+  peerName,
+  purpose,
+  sequence,
+  workload,
+} from './owner-scalars.ts'
 import { type CustomResource, conditionSchema } from './resource.ts'
 import { listMap, rules } from './rule.ts'
 import { boundedRecord, dnsSubdomain, objectName, quantity } from './scalar.ts'
@@ -179,6 +189,7 @@ export const remoteWorkStatusSchema = z.object({
       state: z.enum(['Active', 'Uncertain', 'Ended']).meta({
         description: 'Uncertain: the peer was not heard of in time; the work may run there until the lease is over.',
       }),
+      price: leasePrice.optional().meta({ description: 'What it costs, as it was granted; free where it is not set.' }),
     })
     .optional()
     .meta({ description: 'The lease as far as we know.' }),

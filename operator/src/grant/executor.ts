@@ -1,5 +1,5 @@
 import type { GuestWorkStatus } from '../api/guest-work.ts'
-import type { Workload } from '../api/owner-scalars.ts'
+import type { LeasePrice, Workload } from '../api/owner-scalars.ts'
 import type { MessageOf } from '../federation/messages.ts'
 import { dateTime, type LeaseTiming, leaseTiming, type Now } from './timing.ts'
 
@@ -38,9 +38,11 @@ export function grantLease(input: {
   epoch: number
   ttlSeconds: number
   nonce: string
+  /** Stays as it is for the whole lease, whatever the policy asks later. */
+  price?: LeasePrice | undefined
   now: Now
 }): LeaseChange {
-  const { workload, epoch, ttlSeconds, nonce, now } = input
+  const { workload, epoch, ttlSeconds, nonce, price, now } = input
   const ttlMs = ttlSeconds * 1_000
   const lease: ExecutorLease = {
     epoch,
@@ -48,6 +50,7 @@ export function grantLease(input: {
     grantedTime: dateTime(now.wallMs),
     expiresTime: dateTime(now.wallMs + ttlMs),
     renewals: 0,
+    ...(price !== undefined && { price }),
   }
   const memory = { deadlineMs: now.monotonicMs + ttlMs, sinceMs: now.monotonicMs, renewed: false, asks: [] }
   return workload === 'Train' ? askRenewal({ lease, memory, nonce, now }) : { lease, memory }

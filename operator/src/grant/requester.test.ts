@@ -23,6 +23,7 @@ const active: RequesterLease = {
   state: 'Active',
 }
 const offered = { epoch: 5, attempt: 2, ttlSeconds: 100, incarnation: 1 }
+const priced = (microsPerGPUHour: number) => ({ ...offered, price: { currency: 'EUR', microsPerGPUHour } })
 const answer = { sequence: 3, requestSha256: 'a', decision: 'Granted' as const, refusals: [], lease: offered }
 
 function take(
@@ -51,9 +52,34 @@ test.each([
   ['an older epoch', { lease: { ...active, epoch: 6 } }, {}, 'OlderEpoch'],
   ['work that was given up', { lease: { ...active, state: 'Ended' } }, {}, 'Unwanted'],
   ['more time than was asked for', {}, { answer: { ...answer, lease: { ...offered, ttlSeconds: 101 } } }, 'Malformed'],
+  ['a price where only what is free was asked for', {}, { answer: { ...answer, lease: priced(1) } }, 'Malformed'],
+  [
+    'a higher price than was asked for',
+    {},
+    { work: { ...train, maxPrice: priced(10).price }, answer: { ...answer, lease: priced(11) } },
+    'Malformed',
+  ],
+  [
+    'a price in another currency',
+    {},
+    {
+      work: { ...train, maxPrice: { currency: 'USD', microsPerGPUHour: 10 } },
+      answer: { ...answer, lease: priced(1) },
+    },
+    'Malformed',
+  ],
   ['a grant without a lease', {}, { answer: { ...answer, lease: undefined } }, 'Malformed'],
 ] as const)('an answer of %s is not taken', (_, status, change, reason) => {
   expect(take(status as RequesterStatus, change)).toEqual({ ok: false, reason })
+})
+
+test('the price of a lease is kept as it was granted, also when a later answer of the same epoch says another', () => {
+  const work = { ...serve, maxPrice: priced(10).price }
+  const first = take({}, { work, answer: { ...answer, lease: priced(7) } })
+  expect(first).toMatchObject({ ok: true, lease: { epoch: 5, price: { currency: 'EUR', microsPerGPUHour: 7 } } })
+  const status = first.ok ? { answer: first.answer, ...(first.lease && { lease: first.lease }) } : {}
+  const later = take(status, { work, answer: { ...answer, sequence: 4, lease: priced(9) } })
+  expect(later).toMatchObject({ ok: true, lease: { epoch: 5, price: { microsPerGPUHour: 7 } } })
 })
 
 test('a grant of Train waits one TTL after our start; a grant of Serve does not', () => {

@@ -1,4 +1,4 @@
-import type { Workload } from '../api/owner-scalars.ts'
+import type { LeasePrice, Workload } from '../api/owner-scalars.ts'
 import type { RemoteWorkStatus } from '../api/remote-work.ts'
 import type { MessageOf } from '../federation/messages.ts'
 import { dateTime, type LeaseTiming, leaseTiming, longestMs, type Now } from './timing.ts'
@@ -8,7 +8,12 @@ export type RequesterLease = NonNullable<RemoteWorkStatus['lease']>
 export type RequesterStatus = Pick<RemoteWorkStatus, 'answer' | 'lease'>
 
 /** What of RemoteWork.spec.work the protocol needs. */
-export type RequestedWork = { readonly workload: Workload; readonly attempt: number; readonly leaseSeconds: number }
+export type RequestedWork = {
+  readonly workload: Workload
+  readonly attempt: number
+  readonly leaseSeconds: number
+  readonly maxPrice?: LeasePrice | undefined
+}
 
 /** The half that a restart forgets. Times are monotonic milliseconds of this process. */
 export type RequesterMemory = {
@@ -84,10 +89,13 @@ export function takeAnswer(input: {
   if (answer.decision === 'Pending') return taken
   const offered = answer.lease
   if (offered === undefined || offered.ttlSeconds > work.leaseSeconds) return { ok: false, reason: 'Malformed' }
+  if (!isWithin(offered.price, work.maxPrice)) return { ok: false, reason: 'Malformed' }
   if (offered.attempt !== work.attempt) return { ok: false, reason: 'OtherAttempt' }
   if (known?.state === 'Ended') return { ok: false, reason: 'Unwanted' }
   if (known !== undefined && offered.epoch < known.epoch) return { ok: false, reason: 'OlderEpoch' }
-  if (known !== undefined && offered.epoch === known.epoch) return { ...taken, lease: { ...known, state: 'Active' } }
+  // The price of an epoch is the one that was granted first.
+  const price = offered.price === undefined ? {} : { price: offered.price }
+  if (known?.epoch === offered.epoch) return { ...taken, lease: { ...price, ...known, state: 'Active' } }
   if (work.workload === 'Train') {
     const untilMs = Math.max(
       quietUntilMs(work, input.startMs, timing),
@@ -98,9 +106,15 @@ export function takeAnswer(input: {
   const signedTime = dateTime(now.wallMs)
   return {
     ...taken,
-    lease: { epoch: offered.epoch, ttlSeconds: offered.ttlSeconds, signedTime, state: 'Active' },
+    lease: { epoch: offered.epoch, ttlSeconds: offered.ttlSeconds, signedTime, state: 'Active', ...price },
     memory: { ...taken.memory, signedTime, signedMs: now.monotonicMs },
   }
+}
+
+/** Whether a price is what we said that we would pay; nobody may take more than was asked for. */
+function isWithin(price: LeasePrice | undefined, most: LeasePrice | undefined): boolean {
+  if (price === undefined || price.microsPerGPUHour === 0) return true
+  return most !== undefined && price.currency === most.currency && price.microsPerGPUHour <= most.microsPerGPUHour
 }
 
 /** Until when, after its start, a requester places no Train work: what it forgot by a restore is over by then. */

@@ -25,7 +25,8 @@ export async function grant(each: Case, granted: Granted, deps: GuestWorkDeps): 
   const now = nowOf(deps.clock)
   const { workload } = work
   const { leaseSeconds: ttlSeconds, price, policyName } = granted
-  const { lease, memory, ask } = grantLease({ workload, epoch: taken.epoch, ttlSeconds, nonce: deps.nonce(), now })
+  const { epoch } = taken
+  const { lease, memory, ask } = grantLease({ workload, epoch, ttlSeconds, nonce: deps.nonce(), price, now })
   const { refusals: _, ...before } = ownStatus(guest)
   const status: OwnStatus = {
     ...before,
@@ -61,7 +62,7 @@ export async function grant(each: Case, granted: Granted, deps: GuestWorkDeps): 
     new Date(now.wallMs),
   )
   const { peer } = taken
-  const letters = [answer(guest, status, { work, sha256, incarnation: peer.status?.incarnation ?? 0, price })]
+  const letters = [answer(guest, status, { work, sha256, incarnation: peer.status?.incarnation ?? 0 })]
   if (ask !== undefined) letters.push(renewalAsk(guest, lease, ask))
   const written = await writeStatus(guest, peer, status, letters, deps, signal)
   deps.memory.leases.set(guest.metadata.uid, memory)

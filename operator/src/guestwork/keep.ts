@@ -40,8 +40,7 @@ export async function keep(each: Case, deps: GuestWorkDeps): Promise<Later> {
   }
   const letters: Letter[] = []
   if (isAnswerDue(each, status, deps)) {
-    const { price } = policy.spec
-    letters.push(answer(guest, status, { ...request, incarnation: peer?.status?.incarnation ?? 0, price }))
+    letters.push(answer(guest, status, { ...request, incarnation: peer?.status?.incarnation ?? 0 }))
   }
   if (step.ask !== undefined) letters.push(renewalAsk(guest, lease, step.ask))
   if (isReportDue(each, status, running)) letters.push(report(guest, lease.epoch, running, status.gpuSeconds ?? 0))

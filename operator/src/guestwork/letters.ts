@@ -1,6 +1,5 @@
 import type { GuestWork } from '../api/guest-work.ts'
 import type { Work } from '../api/remote-work.ts'
-import type { Price } from './decide.ts'
 import type { Letter } from './outbox.ts'
 import type { Running } from './running.ts'
 import type { OwnStatus } from './write.ts'
@@ -12,10 +11,10 @@ const lifetimeSeconds = 86_400
 export function answer(
   guest: GuestWork,
   status: OwnStatus,
-  context: { work: Work; sha256: string; incarnation: number; price?: Price | undefined },
+  context: { work: Work; sha256: string; incarnation: number },
 ): Letter {
   const { lease, decision = 'Pending', refusals = [] } = status
-  const { work, sha256, incarnation, price } = context
+  const { work, sha256, incarnation } = context
   return {
     kind: 'Answer',
     seconds: lifetimeSeconds,
@@ -30,7 +29,7 @@ export function answer(
           attempt: work.attempt,
           ttlSeconds: lease.ttlSeconds,
           incarnation,
-          ...(price !== undefined && { price }),
+          ...(lease.price !== undefined && { price: lease.price }),
         },
       }),
     },
