@@ -226,6 +226,11 @@ export const inferenceServiceReasons = {
       meaning: 'Fewer owners than required can stop a layer together.',
       remedy: '`kubectl hansa layers NAME` shows each layer; add owners to it, or require less.',
     },
+    NotKnown: {
+      status: 'Unknown',
+      meaning: 'Whether a requirement holds depends on what is not known: a peer is not heard of, or nothing runs now.',
+      remedy: '`kubectl hansa layers NAME` shows each layer and why; see the Peers.',
+    },
   },
   Ready: {
     Ready: {

@@ -9,6 +9,7 @@ import type { Clock } from '../kube/clock.ts'
 import { type Source, source, startController } from '../kube/controller.ts'
 import type { EventRecorder } from '../kube/events.ts'
 import { keyOf, type Live, refOf } from '../kube/resource.ts'
+import { startLayers } from '../layers/start.ts'
 import { reconcilePlacement } from '../placement/controller.ts'
 import { placementManager } from '../placement/names.ts'
 import type { Logger } from '../process/log.ts'
@@ -31,7 +32,7 @@ export type RequesterDeps = {
   registry: Registry
 }
 
-/** Runs the controllers of the asking side: EgressPolicy, placement at peers, RemoteWork. */
+/** Runs the controllers of the asking side: EgressPolicy, placement at peers, layers, RemoteWork. */
 export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop(): Promise<void> } {
   const { client, stores, events, clock, log, registry, concurrency } = deps
   const own = (object: Parameters<typeof refOf>[0]) => [keyOf(refOf(object))]
@@ -82,6 +83,8 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
     signal,
   )
 
+  const layers = startLayers({ client, events, clock, log, registry }, stores, signal)
+
   const workDeps = {
     ...common,
     ...stores,
@@ -115,7 +118,7 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
   )
   return {
     stop: async () => {
-      await Promise.all([policies.stop(), placements.stop(), works.stop()])
+      await Promise.all([policies.stop(), placements.stop(), layers.stop(), works.stop()])
     },
   }
 }

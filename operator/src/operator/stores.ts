@@ -18,6 +18,7 @@ import {
 } from '../kube/hansa-resources.ts'
 import { startReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
+import { judgedServices } from '../layers/judged-index.ts'
 import { modelOfPod } from '../model/controller.ts'
 import type { Logger } from '../process/log.ts'
 import { remoteWorkIndexes } from '../remotework/indexes.ts'
@@ -31,7 +32,11 @@ export function startStores(
   return {
     ...startGuestStores(deps, deps.systemNamespace, signal),
     models: startReflector(deps, { resource: models }, signal).store,
-    services: startReflector(deps, { resource: inferenceServices, indexes: { model: modelOfService } }, signal).store,
+    services: startReflector(
+      deps,
+      { resource: inferenceServices, indexes: { model: modelOfService, judged: judgedServices } },
+      signal,
+    ).store,
     keys: startReflector(deps, { resource: accessKeys, indexes: { service: servicesOfKey } }, signal).store,
     identities: startReflector(deps, { resource: identities }, signal).store,
     peers: startReflector(deps, { resource: peers, indexes: { identity: identityOfPeer } }, signal).store,
