@@ -17,7 +17,7 @@ const hour = 3_600_000
 /** An owner with real keys, whose bundle tests change at will. */
 export type TestOwner = {
   root: Signer
-  keys: Record<'Request' | 'Grant', Signer>
+  keys: Record<'Request' | 'Grant' | 'Receipt', Signer>
   authority: Authority
   /** The bundle of the moment; `change` is put over it, and it is signed anew with the next sequence. */
   bundle: Bundle
@@ -39,12 +39,14 @@ export async function testOwner(
   options: { now?: number; clusterName?: string; address?: string } = {},
 ): Promise<TestOwner> {
   const { now = Date.now(), clusterName = 'main', address } = options
-  const [root, request, grant] = (await Promise.all([newSigningKey(), newSigningKey(), newSigningKey()])).map(keySigner)
-  if (root === undefined || request === undefined || grant === undefined) throw new Error('no keys')
+  const [root, request, grant, receipt] = (await Promise.all(Array.from({ length: 4 }, newSigningKey))).map(keySigner)
+  if (root === undefined || request === undefined || grant === undefined || receipt === undefined) {
+    throw new Error('no keys')
+  }
   const trustDomain = trustDomainOfKey(root.publicKey)
   const authority = await createAuthority({ trustDomain, clock: () => new Date(now) })
-  const keys = { Request: request, Grant: grant }
-  const roleKeys = (['Request', 'Grant'] as const).map((role) => {
+  const keys = { Request: request, Grant: grant, Receipt: receipt }
+  const roleKeys = (['Request', 'Grant', 'Receipt'] as const).map((role) => {
     const { keyId, publicKey } = keys[role]
     return { role, keyId, publicKey, notAfter: dateTimeOf(now + 24 * hour) }
   })
@@ -82,7 +84,7 @@ export async function testOwner(
       await owner.publish({ rootKey: next.publicKey, rotations: [...owner.bundle.rotations, rotation] })
     },
     signerOf(role) {
-      if (role === 'Request' || role === 'Grant') return keys[role]
+      if (role === 'Request' || role === 'Grant' || role === 'Receipt') return keys[role]
       throw new Error(`the owner has no key ${role}`)
     },
     async certificate(process, seconds = 3600) {

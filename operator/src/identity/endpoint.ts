@@ -29,6 +29,8 @@ export type EndpointDeps = {
   allowedDnsNames: (namespace: string, serviceAccount: string) => readonly string[]
   /** Issues certificates by which other owners know link and gateway. Throws Refusal. */
   ownerCertificate?: OwnerCertificateIssuer
+  /** Signs what the ledger says to other owners. Throws Refusal. */
+  signReceipts?: ReceiptSigner
   log: Logger
   registry: Registry
   certificateSeconds?: number
@@ -39,19 +41,26 @@ export type OwnerCertificateRequest = { identityName: string; requester: Reviewe
 export type OwnerCertificate = { certificate: string; notAfter: string; authorities: string[] }
 export type OwnerCertificateIssuer = (request: OwnerCertificateRequest) => Promise<OwnerCertificate>
 
+/** What the ledger wants signed, of which Identity; the body is as it came. */
+export type ReceiptRequest = { identityName: string; requester: Reviewed; body: unknown; signal: AbortSignal }
+export type ReceiptSigner = (request: ReceiptRequest) => Promise<{ envelope: string }>
+
 const requestSchema = z.strictObject({
   csr: z.string().max(8 * 1024),
   dnsNames: z.array(z.string().max(253)).max(16).default([]),
 })
 const maxBodyBytes = 16 * 1024
+// A settlement may have 64 disputes.
+const maxReceiptBodyBytes = 64 * 1024
 const reviewMilliseconds = 10_000
 const maxInFlight = 64
-const ownerPath = /^\/v1\/identities\/([a-z0-9](?:[-a-z0-9]{0,38}[a-z0-9])?)\/certificates$/
+const ownerPath = /^\/v1\/identities\/([a-z0-9](?:[-a-z0-9]{0,38}[a-z0-9])?)\/(certificates|receipts)$/
 
 /**
  * Serves `POST /v1/certificates` (bearer token; body `{csr, dnsNames?}`; answer `{certificate, notAfter}`) over TLS 1.3 with a
  * certificate of the authority for `spiffe://<trust domain>/authority`. The URI issued is that of the token's service account.
  * `POST /v1/identities/{identity}/certificates` (body `{csr}`; answer `{certificate, notAfter, authorities}`) gives link and gateway theirs for other owners.
+ * `POST /v1/identities/{identity}/receipts` (body `{kind, peer?, message}`; answer `{envelope}`) signs for the ledger.
  * Errors: `{"error": {"reason", "message"}}` with 400, 401, 403, 404, 405, 413, 429 or 503.
  */
 export async function startCertificateEndpoint(deps: EndpointDeps): Promise<{ url: string; close(): Promise<void> }> {
@@ -90,6 +99,8 @@ function certificateAnswers(deps: EndpointDeps, signal: AbortSignal) {
   const perPod = tokenBuckets({ burst: 10, perSecond: 0.2, maxKeys: 10_000 })
   // Certificates between owners may live for ten seconds, and a process has one for each Identity.
   const perOwnerPod = tokenBuckets({ burst: 40, perSecond: 4, maxKeys: 1_000 })
+  // A claim a grant and minute, a settlement for each of a peer's, and after a cut what has gathered.
+  const perLedger = tokenBuckets({ burst: 200, perSecond: 20, maxKeys: 100 })
   let inFlight = 0
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -107,15 +118,19 @@ function certificateAnswers(deps: EndpointDeps, signal: AbortSignal) {
     }
   }
 
-  async function issue(request: IncomingMessage): Promise<{ certificate: string; notAfter: string }> {
-    const identityName = ownerPath.exec(request.url ?? '')?.[1]
+  async function issue(
+    request: IncomingMessage,
+  ): Promise<{ certificate: string; notAfter: string } | { envelope: string }> {
+    const [, identityName, what] = ownerPath.exec(request.url ?? '') ?? []
     if (identityName === undefined && request.url !== '/v1/certificates') {
-      throw new Refusal(404, 'NotFound', 'there are only /v1/certificates and /v1/identities/{identity}/certificates')
+      const paths = '/v1/certificates, /v1/identities/{identity}/certificates and /v1/identities/{identity}/receipts'
+      throw new Refusal(404, 'NotFound', `there are only ${paths}`)
     }
     if (request.method !== 'POST') throw new Refusal(405, 'MethodNotAllowed', 'only POST is answered')
     const token = bearerToken(request)
     const wait = inFlight > maxInFlight ? 1 : everybody.take('')
     if (wait > 0) throw new Refusal(429, 'TooManyRequests', 'the certificate endpoint is busy', wait)
+    if (identityName !== undefined && what === 'receipts') return sign(identityName, token, request)
     const wanted = await wantedOf(request)
     const peer = await review(token)
     const { namespace, serviceAccount, podName } = peer
@@ -151,6 +166,17 @@ function certificateAnswers(deps: EndpointDeps, signal: AbortSignal) {
     return issued
   }
 
+  async function sign(identityName: string, token: string, request: IncomingMessage): Promise<{ envelope: string }> {
+    if (deps.signReceipts === undefined) throw new Refusal(404, 'NotFound', 'there are no Identities here')
+    const body = await bodyOf(request, maxReceiptBodyBytes)
+    const requester = await review(token)
+    const { namespace, serviceAccount, podName } = requester
+    const wait = perLedger.take(`${namespace}/${serviceAccount}/${podName ?? ''}`)
+    if (wait > 0) throw new Refusal(429, 'TooManyRequests', 'this pod asked for many signatures', wait)
+    const stop = AbortSignal.any([signal, AbortSignal.timeout(reviewMilliseconds)])
+    return deps.signReceipts({ identityName, requester, body, signal: stop })
+  }
+
   async function review(token: string): Promise<Reviewed> {
     const stop = AbortSignal.any([signal, AbortSignal.timeout(reviewMilliseconds)])
     const reviewed = await deps.reviewToken(token, tokenAudience, stop).catch((error: unknown) => {
@@ -169,12 +195,18 @@ function bearerToken(request: IncomingMessage): string {
 }
 
 async function wantedOf(request: IncomingMessage): Promise<z.infer<typeof requestSchema>> {
-  const body = await readBody(request, maxBodyBytes)
-  if (body === undefined) throw new Refusal(413, 'RequestTooLarge', `the body is longer than ${maxBodyBytes} bytes`)
+  const { data } = requestSchema.safeParse(await bodyOf(request, maxBodyBytes))
+  if (data !== undefined) return data
+  throw new Refusal(400, 'RequestInvalid', 'the body is not JSON of the form {"csr": PEM, "dnsNames": [...]}')
+}
+
+async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  const body = await readBody(request, maxBytes)
+  if (body === undefined) throw new Refusal(413, 'RequestTooLarge', `the body is longer than ${maxBytes} bytes`)
   try {
-    return requestSchema.parse(JSON.parse(body))
+    return JSON.parse(body)
   } catch {
-    throw new Refusal(400, 'RequestInvalid', 'the body is not JSON of the form {"csr": PEM, "dnsNames": [...]}')
+    throw new Refusal(400, 'RequestInvalid', 'the body is not JSON')
   }
 }
 

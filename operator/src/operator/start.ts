@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import type { Registry } from 'prom-client'
+import { createSeal } from '../federation/seal-message.ts'
 import { startCertificateEndpoint } from '../identity/endpoint.ts'
 import { localIdentity } from '../identity/local-identity.ts'
 import { spiffe } from '../identity/spiffe.ts'
 import { createClient } from '../kube/client.ts'
 import { sleep, systemClock } from '../kube/clock.ts'
-import { identities } from '../kube/hansa-resources.ts'
+import { identities, peers } from '../kube/hansa-resources.ts'
 import { clusterFromPod } from '../kube/in-cluster.ts'
 import { runElection } from '../kube/lease.ts'
 import { ownerCertificates } from '../owneridentity/issue-certificate.ts'
 import { secretKeyStore } from '../owneridentity/key-store.ts'
+import { sealingFrom } from '../owneridentity/sealing.ts'
+import { receiptSigner } from '../owneridentity/sign-receipts.ts'
 import { messageOf } from '../process/errors.ts'
 import type { Logger } from '../process/log.ts'
 import { startProbes } from '../process/probes.ts'
@@ -65,6 +68,8 @@ export async function startOperator(
     return loaded
   })
   const identity = await localIdentity(authority, spiffe(trustDomain, namespace, 'hansa-operator'), { log, signal })
+  const keyStore = secretKeyStore({ client, namespace })
+  const sealingOf = sealingFrom({ clock: systemClock, keyStore })
   const endpoint = await startCertificateEndpoint({
     authority,
     host: settings.POD_IP,
@@ -73,8 +78,15 @@ export async function startOperator(
     ownerCertificate: ownerCertificates({
       namespace,
       readIdentity: (name, stop) => client.get(identities, { name }, { signal: stop }),
-      keyStore: secretKeyStore({ client, namespace }),
+      keyStore,
       clock: systemClock,
+    }),
+    signReceipts: receiptSigner({
+      namespace,
+      readPeer: (name, stop) => client.get(peers, { name }, { signal: stop }),
+      seal: createSeal({ clock: systemClock, sealingOf }),
+      sealingOf,
+      now: () => systemClock.now(),
     }),
     allowedDnsNames: (ns, account) => (ns === namespace && account === 'hansa-gateway' ? gatewayNames(settings) : []),
     log,

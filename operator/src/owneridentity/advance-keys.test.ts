@@ -63,7 +63,7 @@ test('the first look makes all keys, and the next ones change nothing until some
   const { step, store, clock } = setUp()
   const { keys, events, dueAt } = await step()
   expect(events.map(({ reason }) => reason)).toEqual(['KeysMade'])
-  expect(bundleOf(keys, clock.now()).roleKeys.map(({ role }) => role)).toEqual(['Request', 'Grant'])
+  expect(bundleOf(keys, clock.now()).roleKeys.map(({ role }) => role)).toEqual(['Request', 'Grant', 'Receipt'])
   await clock.advance(dueAt - clock.now() - 1)
   expect((await step()).events).toEqual([])
   expect(store.writes).toBe(1)
@@ -132,7 +132,7 @@ test('however seldom it is looked at, keys are few, private halves of ended ones
         const now = clock.now()
         bundleOf(keys, now, firstKey)
         for (const key of keys.roleKeys) expect(key.keyPem !== undefined).toBe(key.notAfter > now)
-        for (const role of ['Request', 'Grant'] as const) {
+        for (const role of ['Request', 'Grant', 'Receipt'] as const) {
           const signs = keys.roleKeys.filter((key) => key.role === role && key.signFrom <= now && key.notAfter > now)
           expect(signs.length).toBeGreaterThan(0)
         }

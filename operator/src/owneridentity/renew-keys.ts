@@ -7,9 +7,10 @@ import { createAuthority } from '../identity/authority.ts'
 import { type IdentityKeys, type StoredAuthority, type StoredRoleKey, trustDomainOf } from './identity-keys.ts'
 
 /** Roles whose keys an Identity has. */
-export const ownRoles = ['Request', 'Grant'] as const satisfies readonly Role[]
+export const ownRoles = ['Request', 'Grant', 'Receipt'] as const satisfies readonly Role[]
 
-const retiredKeysARole = 12
+// A bundle has room for 32 keys of all roles, those included that sign or will.
+const retiredKeysARole = 8
 const maxAuthorities = 4
 
 /** Milliseconds that role keys and authorities live. Certificates end before the authority that made them does. */

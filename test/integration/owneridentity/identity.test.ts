@@ -127,7 +127,7 @@ test('bundles are renewed before half of their life, and keys change, without a 
     if (!verdict.ok) throw new Error(verdict.problem.message)
     return verdict.bundle
   })
-  expect(bundles.map(({ roleKeys }) => roleKeys.length)).toEqual([2, 4])
+  expect(bundles.map(({ roleKeys }) => roleKeys.length)).toEqual([3, 6])
   expect(bundles[1]?.authorities).toEqual(bundles[0]?.authorities)
 })
 
