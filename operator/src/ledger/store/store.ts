@@ -23,6 +23,8 @@ export type Grant = GrantKey & {
   reservedGPUSeconds: number
   /** GPU seconds that were missing between a preemption and the end that the lease would have had. */
   preemptedGPUSeconds: number
+  /** Requester: what was asked for, and when we first knew of the grant (milliseconds since 1970): bounds the GPU seconds of its claims. */
+  asked?: { replicas: number; gpusPerWorker: number; drainSeconds: number; since: number }
   /** When the grant ended, milliseconds since 1970. */
   endedAt?: number
 }
