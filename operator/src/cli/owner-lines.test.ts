@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { atPeer, knownPeer } from '../../../test/builders/peer.ts'
 import { memoryIo } from './memory-io.ts'
-import { ownerLines } from './owner-lines.ts'
+import { ownerLines, ownerTree } from './owner-lines.ts'
 
 const io = memoryIo()
 const base = { peer: 'university', wanted: 2, remoteWork: 'chat-university-0a1b2c3d' }
@@ -52,5 +53,24 @@ test('what is not known is marked so, and says what to do', () => {
     'x peer university: pending, 0 of 2 ready (RemoteWork chat-university-0a1b2c3d)',
     '  EgressDenied: no EgressPolicy names it',
     '  Ask the cluster admin for an EgressPolicy.',
+  ])
+})
+
+test('two clusters of one owner are below that owner', () => {
+  const peers = [knownPeer('lab', 'university'), knownPeer('gpu', 'university'), knownPeer('ward', 'clinic')]
+  const owners = [atPeer('lab', 2), { ...atPeer('ward', 1), readyReplicas: 0 }, atPeer('gpu', 1)]
+  expect(ownerTree(owners, peers, io, '  ')).toEqual([
+    '  owner university: 3 of 3 ready',
+    '    + peer lab: granted, lease active, 2 of 2 ready',
+    '    + peer gpu: granted, lease active, 1 of 1 ready',
+    '  owner clinic: 0 of 1 ready',
+    '    + peer ward: granted, lease active, 0 of 1 ready',
+  ])
+})
+
+test('who may not read Peers sees each for itself', () => {
+  expect(ownerTree([atPeer('lab', 2)], undefined, io, '')).toEqual([
+    'owner of peer lab: 2 of 2 ready',
+    '  + peer lab: granted, lease active, 2 of 2 ready',
   ])
 })

@@ -11,6 +11,8 @@ import { type ClusterOptions, namespaceOption, onCluster, outputOption } from '.
 import type { Format } from './output.ts'
 import { addPeerCommands } from './peer-commands.ts'
 import { addRolloutCommands } from './rollout-commands.ts'
+import { serviceName } from './service-name.ts'
+import { addViewCommands } from './view-commands.ts'
 
 export type ProgramDeps = {
   readonly io: Io
@@ -67,9 +69,9 @@ export function createProgram(deps: ProgramDeps): Command {
 
   onCluster(program.command('status'))
     .description(
-      'One InferenceService from model to pods, with what to do about what is wrong; exits 1 while it is not Ready',
+      'One InferenceService from model to owners and pods, with what to do about what is wrong; exits 1 while it is not Ready',
     )
-    .argument('<name>', 'name of the InferenceService')
+    .argument('<name>', 'NAME or infer/NAME of the InferenceService', serviceName)
     .addOption(namespaceOption())
     .addOption(outputOption())
     .action(async (name: string, options: ClusterOptions) => {
@@ -145,6 +147,7 @@ export function createProgram(deps: ProgramDeps): Command {
   addPeerCommands(program, deps, withClient)
   addGuestCommands(program, deps, withClient)
   addFreezeCommands(program, deps, withClient)
+  addViewCommands(program, deps, withClient)
 
   program
     .command('version')

@@ -7,7 +7,7 @@ import type { Resource } from '../kube/resource.ts'
 export async function readable<T extends KubeObject>(
   client: KubeClient,
   resource: Resource<T>,
-  options: { namespace: string; labelSelector: string; signal: AbortSignal },
+  options: { namespace?: string; labelSelector?: string; signal: AbortSignal },
 ): Promise<T[] | undefined> {
   try {
     return (await client.list(resource, options)).items

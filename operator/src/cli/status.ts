@@ -1,7 +1,8 @@
-import type { InferenceService } from '../api/inference-service.ts'
+import type { InferenceService, InferenceServiceStatus } from '../api/inference-service.ts'
 import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
 import type { Model } from '../api/model.ts'
 import { modelConditionReasons } from '../api/model-reasons.ts'
+import type { Peer } from '../api/peer.ts'
 import type { ReasonCatalogue } from '../api/reason.ts'
 import type { Condition } from '../api/resource.ts'
 import { revisionLabel, workerSelector } from '../inferenceservice/names.ts'
@@ -9,13 +10,13 @@ import { isReady, troubleOf } from '../inferenceservice/workers.ts'
 import { type Deployment, deployments as deploymentResource, pods as podResource } from '../kube/builtin.ts'
 import type { KubeClient } from '../kube/client-types.ts'
 import { isTrue } from '../kube/conditions.ts'
-import { inferenceServices, models } from '../kube/hansa-resources.ts'
+import { inferenceServices, models, peers as peerResource } from '../kube/hansa-resources.ts'
 import type { Pod } from '../kube/pod-types.ts'
 import { CliError } from './cli-error.ts'
 import { exitCodes } from './exit-code.ts'
 import { type Io, paint, plain } from './io.ts'
 import { type Format, printObject } from './output.ts'
-import { ownerLines } from './owner-lines.ts'
+import { ownerTree } from './owner-lines.ts'
 import { readable } from './readable.ts'
 
 type Seen = {
@@ -24,9 +25,10 @@ type Seen = {
   /** Undefined: the caller may not read them. */
   deployments: Deployment[] | undefined
   pods: Pod[] | undefined
+  peers: Peer[] | undefined
 }
 
-/** `status NAME`: the tree service, model, revision, pod, each with what is wrong and what to do. Returns whether it is Ready. */
+/** `status NAME`: the tree service, model, owner, revision, pod, each with what is wrong and what to do. Returns whether it is Ready. */
 export async function status(
   client: KubeClient,
   options: { name: string; namespace: string; output: Format },
@@ -43,21 +45,22 @@ export async function status(
     )
   }
   const labelSelector = workerSelector(name)
-  const [model, deployments, pods] = await Promise.all([
+  const [model, deployments, pods, peers] = await Promise.all([
     client.get(models, { namespace, name: service.spec.modelRef.name }, { signal }),
     readable(client, deploymentResource, { namespace, labelSelector, signal }),
     readable(client, podResource, { namespace, labelSelector, signal }),
+    service.status?.owners === undefined ? [] : readable(client, peerResource, { signal }),
   ])
   const ready = isTrue(service.status?.conditions, 'Ready')
   if (options.output !== 'table') {
     await printObject(io, options.output, { service, model, deployments, pods })
     return ready
   }
-  io.out(tree({ service, model, deployments, pods }, io))
+  io.out(tree({ service, model, deployments, pods, peers }, io))
   return ready
 }
 
-function tree({ service, model, deployments, pods }: Seen, io: Io): string {
+function tree({ service, model, deployments, pods, peers }: Seen, io: Io): string {
   const { metadata, spec, status: seen = {} } = service
   const lines = [
     `${paint(io, 'bold', `InferenceService ${metadata.namespace}/${metadata.name}`)}`,
@@ -66,25 +69,38 @@ function tree({ service, model, deployments, pods }: Seen, io: Io): string {
     `  Model ${spec.modelRef.name}${model === undefined ? ': not found' : ''}`,
     ...(model === undefined ? [] : conditionLines(model.status?.conditions, modelConditionReasons, io, '    ')),
   ]
-  lines.push(...ownerLines(seen.owners, io, '  '))
+  lines.push(
+    `  owner own: ${seen.readyReplicas ?? 0} of ${seen.desiredReplicas ?? seen.replicas ?? 0} ready in this cluster`,
+  )
+  lines.push(...revisionLines(seen, deployments, pods, io, '    '))
+  lines.push(...ownerTree(seen.owners, peers, io, '  '))
+  return `${lines.map(plainButColour(io)).join('\n')}\n`
+}
+
+function revisionLines(
+  { traffic }: InferenceServiceStatus,
+  deployments: Seen['deployments'],
+  pods: Seen['pods'],
+  io: Io,
+  indent: string,
+): string[] {
   if (deployments === undefined || pods === undefined) {
-    lines.push('  You may not read the Deployments and Pods of this namespace, so revisions are not shown.')
-    return `${lines.map(plainButColour(io)).join('\n')}\n`
+    return [`${indent}You may not read the Deployments and Pods of this namespace, so revisions are not shown.`]
   }
-  if (deployments.length === 0) lines.push('  no revision')
-  for (const deployment of deployments) {
+  if (deployments.length === 0) return [`${indent}no revision`]
+  return deployments.flatMap((deployment) => {
     const revision = deployment.metadata.labels?.[revisionLabel] ?? deployment.metadata.name
     const own = pods.filter((pod) => pod.metadata.labels?.[revisionLabel] === revision)
-    const percent = seen.traffic?.find((each) => each.revision === revision)?.percent ?? 0
-    const readyCount = deployment.status?.readyReplicas ?? 0
-    lines.push(
-      `  revision ${revision}: ${percent} % of requests, ${readyCount} of ${deployment.spec.replicas ?? 1} ready`,
-    )
-    const trouble = readyCount < (deployment.spec.replicas ?? 1) ? troubleOf(deployment, own) : undefined
-    if (trouble !== undefined) lines.push(`    ${paint(io, 'red', trouble.reason)}: ${trouble.message}`)
-    for (const pod of own) lines.push(`    ${podLine(pod, io)}`)
-  }
-  return `${lines.map(plainButColour(io)).join('\n')}\n`
+    const percent = traffic?.find((each) => each.revision === revision)?.percent ?? 0
+    const wanted = deployment.spec.replicas ?? 1
+    const ready = deployment.status?.readyReplicas ?? 0
+    const trouble = ready < wanted ? troubleOf(deployment, own) : undefined
+    return [
+      `${indent}revision ${revision}: ${percent} % of requests, ${ready} of ${wanted} ready`,
+      ...(trouble === undefined ? [] : [`${indent}  ${paint(io, 'red', trouble.reason)}: ${trouble.message}`]),
+      ...own.map((pod) => `${indent}  ${podLine(pod, io)}`),
+    ]
+  })
 }
 
 /** Words from the cluster must not steer the terminal; only our own colours may stay. */

@@ -40,7 +40,7 @@ export function openRequest(
 }
 
 /** Reads a request without checking who signed it. */
-function readRequest(envelope: string): ({ ok: true } & OpenedRequest) | undefined {
+export function readRequest(envelope: string): ({ ok: true } & OpenedRequest) | undefined {
   const read = readEnvelope(envelope)
   if (read === undefined || read.payloadType !== messageKinds.Request.payloadType) return undefined
   const { data } = requestSchema.safeParse(parseCanonicalJson(read.payload)?.value)
