@@ -44,6 +44,7 @@ export function createAccessLog(deps: { log: Logger; sample: number; random: () 
         responseBytes: result.responseBytes,
         caller: principal === undefined ? undefined : callerName(principal),
         worker: result.worker,
+        owner: result.owner,
         attempts: result.attempts,
         heldMs: result.heldMs === undefined ? undefined : Math.round(result.heldMs),
         failure: result.failure,

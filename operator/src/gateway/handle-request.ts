@@ -83,6 +83,8 @@ export function createRequestHandler(deps: HandlerDeps): (request: IncomingMessa
       responseBytes,
       attempts: 0,
       worker: undefined,
+      owner: undefined,
+      busyMs: 0,
       failure,
       heldMs: undefined,
     })

@@ -9,7 +9,7 @@ import type { MirrorOutcome } from './mirror/mirror.ts'
 import type { Route } from './route/route.ts'
 import { routeKey } from './route/route-spec.ts'
 import type { RouteTable } from './route/route-table.ts'
-import type { AttemptResult } from './route/worker.ts'
+import type { AttemptResult } from './route/upstream.ts'
 
 export type GatewayMetrics = {
   finished(finished: Finished, seconds: number): void
@@ -27,7 +27,15 @@ export type GatewayMetrics = {
 }
 
 const holdOutcomes: readonly HoldOutcome[] = ['released', 'full', 'waited', 'closed', 'draining', 'left']
-const reasons: readonly AttemptResult[] = ['serverError', 'unreachable', 'broken', 'draining', 'answered', 'undecided']
+const reasons: readonly AttemptResult[] = [
+  'serverError',
+  'unreachable',
+  'broken',
+  'draining',
+  'refused',
+  'answered',
+  'undecided',
+]
 
 /** Registers the gateway's metrics. Only names of services that exist become labels; everything else is "unknown". */
 export function createMetrics(deps: {
@@ -43,6 +51,12 @@ export function createMetrics(deps: {
     name: 'hansa_gateway_requests_total',
     help: 'Requests by service and status code; 499 when the user left.',
     labelNames: [...service, 'code'],
+    registers,
+  })
+  const owners = new Counter({
+    name: 'hansa_gateway_owner_requests_total',
+    help: 'Requests by service and by whose workers were asked last: own, or the name of a Peer.',
+    labelNames: [...service, 'owner'],
     registers,
   })
   const duration = new Histogram({
@@ -230,6 +244,7 @@ export function createMetrics(deps: {
       : { namespace: route.spec.namespace, service: route.spec.service }
 
   const codes = new Map<string, Set<number>>()
+  const askedOwners = new Map<string, Set<string>>()
   const calls = new Map<string, Map<string, { method: string; code: string }>>()
 
   return {
@@ -242,6 +257,12 @@ export function createMetrics(deps: {
       const labels = labelsOf(known)
       requests.inc({ ...labels, code: result.status })
       const key = routeKey(labels.namespace, labels.service)
+      if (result.owner !== undefined) {
+        owners.inc({ ...labels, owner: result.owner })
+        const asked = askedOwners.get(key)
+        if (asked === undefined) askedOwners.set(key, new Set([result.owner]))
+        else asked.add(result.owner)
+      }
       const seen = codes.get(key)
       if (seen === undefined) codes.set(key, new Set([result.status]))
       else seen.add(result.status)
@@ -277,6 +298,8 @@ export function createMetrics(deps: {
       const key = routeKey(namespace, service)
       for (const code of codes.get(key) ?? []) requests.remove({ ...labels, code })
       codes.delete(key)
+      for (const owner of askedOwners.get(key) ?? []) owners.remove({ ...labels, owner })
+      askedOwners.delete(key)
       for (const call of calls.get(key)?.values() ?? []) grpcCalls.remove({ ...labels, ...call })
       calls.delete(key)
       streamMessages.remove(labels)

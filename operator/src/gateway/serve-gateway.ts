@@ -16,6 +16,7 @@ import { Authenticator } from './auth/authenticator.ts'
 import { followKeys } from './auth/follow-keys.ts'
 import { IssuerKeys } from './auth/issuer-keys.ts'
 import { clusterKeySource, oidcKeySource } from './auth/key-source.ts'
+import type { DataPath } from './data/start-data-path.ts'
 import { serveDemand } from './demand/serve-demand.ts'
 import { startCallServer } from './grpc/call-server.ts'
 import { createCallHandler } from './grpc/handle-call.ts'
@@ -28,11 +29,14 @@ import { startUserServer } from './http/user-server.ts'
 import { createMetrics } from './metrics.ts'
 import { createComparer } from './mirror/comparer.ts'
 import { Mirror } from './mirror/mirror.ts'
+import type { ReceiptBook } from './receipts/receipt-book.ts'
 import { followRoutes, type RouteSource } from './route/follow-routes.ts'
 import { RouteTable } from './route/route-table.ts'
 import { SavedRoutes } from './route/saved-routes.ts'
 import type { ServingSettings } from './settings.ts'
 import { createRequestTracer } from './trace-requests.ts'
+import { createWorkServer } from './work/serve-work.ts'
+import { WorkUse } from './work/work-use.ts'
 
 // Small bodies of requests that wait for a service to wake; large ones stay on their sockets.
 const heldBytes = 64 * 1024 * 1024
@@ -51,6 +55,10 @@ export type GatewayDeps = {
   registry: Registry
   clock?: Clock
   random?: () => number
+  /** What there is between this gateway and those of peers; undefined where no owners are joined. */
+  dataPath?: DataPath | undefined
+  /** Where it is written what owners did for each other; without it nothing of it can be proven later. */
+  book?: ReceiptBook | undefined
   /** Where spans go; without it nothing is traced. */
   tracing?: Tracing | undefined
 }
@@ -72,7 +80,7 @@ export type Gateway = {
  * and the cluster's token keys are known, from the API server or from an earlier run.
  */
 export async function serveGateway(settings: ServingSettings, deps: GatewayDeps): Promise<Gateway> {
-  const { identity, client, log, registry, clock = systemClock, random = Math.random } = deps
+  const { identity, client, log, registry, dataPath, book, clock = systemClock, random = Math.random } = deps
   const stopping = new AbortController()
   const { signal } = stopping
   const now = () => clock.monotonic()
@@ -80,6 +88,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   const routes = new RouteTable({
     hold: { clock, bytes: new ByteBudget(heldBytes), onWaiting: () => hurryDemand() },
     port: settings.workerPort,
+    peers: dataPath === undefined ? undefined : { callerOf: dataPath.callerOf, book },
     now,
     random,
     connectorFor: (namespace, service) =>
@@ -113,7 +122,10 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   let source: RouteSource | undefined
   const metrics = createMetrics({ registry, routes, issuers, routesAgeSeconds: () => source?.ageSeconds() })
   const saved = new SavedRoutes({ stateDir: settings.stateDir, clock, log })
-  const following = await followRoutes({ client, table: routes, saved, clock, log, random, registry }, signal)
+  const following = await followRoutes(
+    { client, table: routes, saved, clock, log, random, registry, works: dataPath?.works },
+    signal,
+  )
   source = following
   const keys = new KeyTable()
   const followingKeys = await followKeys(
@@ -173,6 +185,22 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
     signal,
   }
   const onRequest = createRequestHandler({ ...handling, isDraining: () => draining })
+  const guests =
+    dataPath === undefined
+      ? undefined
+      : createWorkServer({
+          ...handling,
+          guests: dataPath.guests,
+          termsOf: dataPath.termsOf,
+          use: new WorkUse(dataPath.limits.maxRequests, registry),
+          book,
+          stallSeconds: dataPath.limits.stallSeconds,
+          exchange: handling,
+          isDraining: () => draining,
+          clock,
+          log,
+        })
+  if (guests !== undefined) dataPath?.serveWork(guests.handle)
   const calls = createCallHandler({
     ...handling,
     isReady: () => notReady() === undefined,
@@ -233,7 +261,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
       cancel = clock.after(refusalsMs, () => overdue.abort())
     })
     calls.drain()
-    await Promise.all([server.close(overdue.signal), callServer.close(overdue.signal)])
+    await Promise.all([server.close(overdue.signal), callServer.close(overdue.signal), guests?.drained(overdue.signal)])
     cancel()
     await demand.close()
     stopping.abort()

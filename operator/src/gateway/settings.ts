@@ -104,6 +104,9 @@ const environment = z.object({
   HANSA_PEER_STALL_SECONDS: whole(1, 3600, 30).meta({
     description: 'a peer that hardly reads for so long is cut off',
   }),
+  HANSA_PEER_MAX_REQUESTS: whole(1, 10_000, 256).meta({
+    description: "requests of one peer's users that are answered at once",
+  }),
   HANSA_DRAIN_SECONDS: number(0, 3600, 30).meta({ description: 'time for requests under way at shutdown' }),
 })
 
@@ -187,6 +190,7 @@ function dataPathOf(env: z.infer<typeof environment>): DataPathSettings | undefi
     trustDomain: env.HANSA_TRUST_DOMAIN,
     limits: {
       maxStreams: env.HANSA_PEER_MAX_STREAMS,
+      maxRequests: env.HANSA_PEER_MAX_REQUESTS,
       bytesPerSecond: env.HANSA_PEER_BYTES_PER_SECOND,
       stallSeconds: env.HANSA_PEER_STALL_SECONDS,
     },

@@ -43,7 +43,6 @@ export async function startGateway(
       ? undefined
       : await startTracing({ endpoint, service: 'hansa-gateway', instance, namespace }, { log, registry })
   const accessLog = createAccessLogger(log)
-  const gateway = await serveGateway(settings, { identity, client, log, accessLog, registry, tracing })
   const dataPath =
     settings.dataPath === undefined
       ? undefined
@@ -59,11 +58,13 @@ export async function startGateway(
           log,
           registry,
         })
+  const gateway = await serveGateway(settings, { identity, client, log, accessLog, registry, tracing, dataPath })
   return {
     url: gateway.url,
     close: async () => {
-      await dataPath?.close()
+      // Requests under way go over the data path.
       await gateway.close()
+      await dataPath?.close()
       await tracing?.close()
       stopping.abort()
       await Promise.all([identity.close(), client.close()])

@@ -3,14 +3,14 @@ import type { Tracing } from '../process/tracing.ts'
 import type { Finished } from './handle-request.ts'
 import type { TraceContext } from './http/trace-context.ts'
 import type { Route } from './route/route.ts'
-import type { Worker } from './route/worker.ts'
+import type { Upstream } from './route/upstream.ts'
 
 /** A span for one attempt: what to tell the worker, and what to call when the attempt has ended. */
 export type AttemptSpan = { readonly traceparent: string; ended(status: number | undefined): void }
 export type TraceAttempt = (
   trace: TraceContext,
   route: Route,
-  worker: Worker,
+  worker: Upstream,
   attempt: number,
 ) => AttemptSpan | undefined
 

@@ -48,7 +48,7 @@ export async function startOwner(name: string, limits: Partial<PeerLimits> = {})
       internalPort: 0,
       fetchUrl: fetch.fetch().url,
       trustDomain,
-      limits: { maxStreams: 16, bytesPerSecond: 2 ** 30, stallSeconds: 30, ...limits },
+      limits: { maxStreams: 16, maxRequests: 256, bytesPerSecond: 2 ** 30, stallSeconds: 30, ...limits },
     },
     {
       identity: await memoryIdentity(authority, gatewayUri),

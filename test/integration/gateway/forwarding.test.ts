@@ -77,6 +77,7 @@ test('the worker never sees token, cookies or forged internal headers; the user 
     'date',
     'keep-alive',
     'transfer-encoding',
+    'x-hansa-owner',
     'x-request-id',
   ])
 })

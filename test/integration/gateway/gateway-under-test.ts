@@ -2,17 +2,22 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InferenceService } from '@hansa/operator/api/inference-service.ts'
+import type { PeerLimits } from '@hansa/operator/gateway/data/limits.ts'
+import { type DataPath, startDataPath } from '@hansa/operator/gateway/data/start-data-path.ts'
+import type { ReceiptBook } from '@hansa/operator/gateway/receipts/receipt-book.ts'
 import { type Gateway, serveGateway } from '@hansa/operator/gateway/serve-gateway.ts'
 import type { ServingSettings } from '@hansa/operator/gateway/settings.ts'
 import { type Authority, createAuthority } from '@hansa/operator/identity/authority.ts'
 import { memoryIdentity } from '@hansa/operator/identity/memory-identity.ts'
 import { spiffe } from '@hansa/operator/identity/tls.ts'
+import { systemClock } from '@hansa/operator/kube/clock.ts'
 import type { Pod } from '@hansa/operator/kube/pod-types.ts'
 import type { Tracing } from '@hansa/operator/process/tracing.ts'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Logger, pino } from 'pino'
 import { Registry } from 'prom-client'
 import { Agent, type Dispatcher, request } from 'undici'
+import { identityOf, type TestOwner, testOwner } from '../../builders/federation.ts'
 import { type ScriptedCluster, scriptedCluster } from './scripted-cluster.ts'
 import { startTestGrpcWorker, type TestGrpcWorker } from './test-grpc-worker.ts'
 import { echo, startTestWorker, type TestWorker } from './test-worker.ts'
@@ -26,6 +31,9 @@ export type Rig = {
   cluster: ScriptedCluster
   authority: Authority
   gateway: Gateway
+  /** Set where the rig was started as an owner. */
+  owner: TestOwner | undefined
+  data: DataPath | undefined
   registry: Registry
   /** Lines of the gateway's log. */
   logLines: Record<string, unknown>[]
@@ -93,10 +101,17 @@ export function workerPod(service: string, namespace: string, address: string, r
 
 let nextAddress = 0
 
+export type RigOptions = {
+  settings?: Partial<ServingSettings>
+  services?: InferenceService[]
+  tracing?: Tracing
+  /** Starts what there is between this owner's gateway and those of peers. */
+  owner?: { name: string; limits?: Partial<PeerLimits> }
+  book?: ReceiptBook
+}
+
 /** A gateway with everything around it real but the API server: TLS, tokens, workers. */
-export async function startRig(
-  options: { settings?: Partial<ServingSettings>; services?: InferenceService[]; tracing?: Tracing } = {},
-): Promise<Rig> {
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const authority = await createAuthority({ trustDomain })
   const stateDir = await mkdtemp(join(tmpdir(), 'hansa-gateway-'))
   const cluster = scriptedCluster()
@@ -159,14 +174,51 @@ export async function startRig(
   await firstGrpc.kill()
   await first.kill()
 
+  const owner = options.owner === undefined ? undefined : await testOwner(options.owner.name)
+  if (owner !== undefined) cluster.identities = [identityOf(owner)]
+  const startOwnersDataPath = () =>
+    startDataPath(
+      {
+        host: '127.0.0.1',
+        port: 0,
+        internalPort: 0,
+        // Nothing listens there: these owners share no files.
+        fetchUrl: 'https://127.0.0.1:1',
+        trustDomain,
+        limits: {
+          maxStreams: 16,
+          maxRequests: 256,
+          bytesPerSecond: 2 ** 30,
+          stallSeconds: 30,
+          ...options.owner?.limits,
+        },
+      },
+      {
+        identity,
+        client: cluster.client,
+        startCredentials: async () => {
+          if (owner === undefined) throw new Error('no owner')
+          const held = { ...(await owner.certificate('gateway')), caPem: owner.authority.caPem }
+          return { current: () => held, onRenewed: () => () => undefined, close: async () => undefined }
+        },
+        clock: systemClock,
+        random: Math.random,
+        log,
+        registry: rig.registry,
+      },
+    )
   const start = async () => {
     rig.registry = new Registry()
+    const dataPath = owner === undefined ? undefined : await startOwnersDataPath()
+    rig.data = dataPath
     rig.gateway = await serveGateway(settings, {
       identity,
       client: cluster.client,
       log,
       registry: rig.registry,
       tracing: options.tracing,
+      dataPath,
+      book: options.book,
     })
   }
   const rig: Rig = {
@@ -174,6 +226,8 @@ export async function startRig(
     authority,
     // Set by `start` below, before anyone sees the rig.
     gateway: undefined as unknown as Gateway,
+    owner,
+    data: undefined,
     registry: new Registry(),
     logLines,
     stateDir,
@@ -240,11 +294,13 @@ export async function startRig(
     },
     restart: async () => {
       await rig.gateway.close()
+      await rig.data?.close()
       await start()
     },
     stop: async () => {
       await agent.destroy()
       await rig.gateway.close()
+      await rig.data?.close()
       await Promise.all([...workers, ...grpcWorkers].map((worker) => worker.kill()))
       await rm(stateDir, { recursive: true, force: true })
     },

@@ -4,6 +4,8 @@ import type { KeyEntry } from './access-key.ts'
 export type Principal =
   | { kind: 'serviceAccount'; namespace: string; name: string }
   | { kind: 'oidc'; issuerName: string; subject: string; groups: readonly string[] }
+  /** Another owner's gateway, for a request of its users. */
+  | { kind: 'peer'; name: string }
   /** Every AccessKey that holds the secret; which one counts depends on the service. */
   | { kind: 'accessKey'; id: string; entries: readonly KeyEntry[] }
 
@@ -16,6 +18,8 @@ export function callerName(principal: Principal): string {
       return `${principal.issuerName}:${principal.subject}`
     case 'accessKey':
       return `accesskey:${principal.id}`
+    case 'peer':
+      return `peer:${principal.name}`
     default:
       return principal satisfies never
   }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createManualClock } from '../../kube/manual-clock.ts'
 import { PeerUse } from './limits.ts'
 
-const limits = { maxStreams: 2, bytesPerSecond: 1000, stallSeconds: 1 }
+const limits = { maxRequests: 256, maxStreams: 2, bytesPerSecond: 1000, stallSeconds: 1 }
 
 test('a peer has its places, and gives them back', () => {
   const use = new PeerUse(limits, createManualClock())

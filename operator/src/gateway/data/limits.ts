@@ -4,6 +4,8 @@ import type { Clock } from '../../kube/clock.ts'
 export type PeerLimits = {
   /** Files that one peer may get at once, over all its connections. */
   maxStreams: number
+  /** Requests of its users that one peer may have under way at once. */
+  maxRequests: number
   /** What all transfers to one peer together may take. */
   bytesPerSecond: number
   /** A reader that takes nothing, or hardly anything, for so long is cut. */

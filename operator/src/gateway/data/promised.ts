@@ -1,6 +1,7 @@
 import type { GuestWork } from '../../api/guest-work.ts'
 import type { RemoteWork } from '../../api/remote-work.ts'
 import type { Live } from '../../kube/resource.ts'
+import { revisionLabel, serviceLabel } from '../route/labels.ts'
 
 /** A file that we let a peer have: the namespace whose Model holds it. */
 export type Promised = { namespace: string }
@@ -41,25 +42,38 @@ export function isGrantedIn(
 
 /** Leaves out messages, which are large and none of a gateway's business. */
 export function slimRemoteWork({ apiVersion, kind, metadata, spec, status }: Live<RemoteWork>): Live<RemoteWork> {
-  const { answer, lease } = status ?? {}
+  const { answer, lease, readyReplicas } = status ?? {}
+  const { [serviceLabel]: service, [revisionLabel]: revision } = metadata.labels ?? {}
+  const labels = {
+    ...(service !== undefined && { [serviceLabel]: service }),
+    ...(revision !== undefined && { [revisionLabel]: revision }),
+  }
   return {
     apiVersion,
     kind,
-    metadata: slimMetadata(metadata),
+    metadata: { ...slimMetadata(metadata), labels },
     spec,
-    status: { ...(answer !== undefined && { answer }), ...(lease !== undefined && { lease }) },
+    status: {
+      ...(answer !== undefined && { answer }),
+      ...(lease !== undefined && { lease }),
+      ...(readyReplicas !== undefined && { readyReplicas }),
+    },
   }
 }
 
 /** As `slimRemoteWork`. */
 export function slimGuestWork({ apiVersion, kind, metadata, spec, status }: Live<GuestWork>): Live<GuestWork> {
-  const { decision, local } = status ?? {}
+  const { decision, local, lease } = status ?? {}
   return {
     apiVersion,
     kind,
     metadata: slimMetadata(metadata),
     spec: { ...spec, request: '' },
-    status: { ...(decision !== undefined && { decision }), ...(local !== undefined && { local }) },
+    status: {
+      ...(decision !== undefined && { decision }),
+      ...(local !== undefined && { local }),
+      ...(lease !== undefined && { lease }),
+    },
   }
 }
 

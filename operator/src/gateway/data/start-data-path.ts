@@ -9,9 +9,11 @@ import type { KubeClient } from '../../kube/client-types.ts'
 import type { Clock } from '../../kube/clock.ts'
 import { guestWorks, identities, peers, remoteWorks } from '../../kube/hansa-resources.ts'
 import { startReflector } from '../../kube/reflector.ts'
+import type { Store } from '../../kube/store.ts'
 import { HansaError } from '../../process/errors.ts'
 import type { Logger } from '../../process/log.ts'
-import { startConnections } from './connections.ts'
+import { type GuestTerms, readGuestTerms } from '../work/guest-terms.ts'
+import { type Connections, startConnections } from './connections.ts'
 import { followDataPeers } from './data-peers.ts'
 import { type PeerLimits, PeerUse } from './limits.ts'
 import { dataMetrics } from './metrics.ts'
@@ -20,7 +22,7 @@ import { followOwnCertificates, type StartCredentials } from './own-certificates
 import { servePeerBlobs } from './peer-blobs.ts'
 import { slimGuestWork, slimRemoteWork } from './promised.ts'
 import { createBlobServer } from './serve-blobs.ts'
-import { servePeer } from './serve-peer.ts'
+import { type PeerHandler, refusePeer, servePeer } from './serve-peer.ts'
 
 export type DataPathSettings = {
   host: string
@@ -49,6 +51,15 @@ export type DataPath = {
   address: string
   /** For the fetch worker. */
   url: string
+  limits: PeerLimits
+  callerOf: Connections['callerOf']
+  /** What peers run for us. */
+  works: Store<RemoteWork, 'uid'>
+  /** What we run for peers. */
+  guests: Store<GuestWork, 'requestId'>
+  termsOf: (guest: GuestWork) => GuestTerms | undefined
+  /** Says who answers requests of peers' users. */
+  serveWork(handler: PeerHandler): void
   close(): Promise<void>
 }
 
@@ -72,12 +83,19 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
     },
     signal,
   )
+  // What is left of a request once it was read.
+  const terms = new WeakMap<GuestWork, GuestTerms>()
   const guests = startReflector<GuestWork, 'requestId'>(
     reflectorDeps,
     {
       resource: guestWorks,
       namespace: own.namespace,
-      transform: slimGuestWork,
+      transform: (guest) => {
+        const read = readGuestTerms(guest)
+        const slim = slimGuestWork(guest)
+        if (read !== undefined) terms.set(slim, read)
+        return slim
+      },
       indexes: { requestId: ({ spec }) => [spec.requestId] },
     },
     signal,
@@ -106,12 +124,15 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
     metrics,
   })
   const unsubscribe = works.store.subscribe(() => blobs.recheck())
+  let serveWork: PeerHandler = (_peer, stream) => {
+    refusePeer(stream, { status: 503, reason: 'Draining', message: 'the gateway does not serve yet' })
+  }
   const connections = await startConnections({
     host: settings.host,
     port: settings.port,
     peers: known,
-    streams: settings.limits.maxStreams,
-    handle: servePeer({ '/v1/blobs/': blobs.handle }),
+    streams: settings.limits.maxStreams + settings.limits.maxRequests,
+    handle: servePeer({ '/v1/blobs/': blobs.handle, '/v1/work/': (...call) => serveWork(...call) }),
     clock,
     random,
     log,
@@ -134,6 +155,14 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
   return {
     address: connections.address,
     url: internal.url,
+    limits: settings.limits,
+    callerOf: connections.callerOf,
+    works: works.store,
+    guests: guests.store,
+    termsOf: (guest) => terms.get(guest),
+    serveWork: (handler) => {
+      serveWork = handler
+    },
     close: async () => {
       await internal.close()
       await connections.close()

@@ -1,18 +1,20 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { ByteBudget } from '../hold/byte-budget.ts'
 import { heldHeader } from '../hold/hold-refusal.ts'
 import { responseHead } from '../http/response-head.ts'
 import type { AnswerCopy } from '../mirror/answer-copy.ts'
 import type { Route } from '../route/route.ts'
-import type { AttemptResult, Worker } from '../route/worker.ts'
-import { resultOfError } from './failure.ts'
+import type { AttemptResult, Upstream } from '../route/upstream.ts'
+import { ownerHeader, refusedHeader } from '../work/headers.ts'
+import { NotTakenError } from '../work/lost.ts'
+import { resultOfAnswer, resultOfError } from './failure.ts'
 import { BodyTooLargeError } from './forwarded-body.ts'
 import { KeptAnswer } from './kept-answer.ts'
+import type { UserRequest, UserResponse } from './user-side.ts'
 
 /** What an attempt needs of the exchange that it belongs to. */
 export type AttemptOwner = {
-  readonly input: { request: IncomingMessage; response: ServerResponse; requestId: string; route: Route }
+  readonly input: { request: UserRequest; response: UserResponse; requestId: string; route: Route; isGuest?: boolean }
   readonly isDone: boolean
   responseBytes: number
   now(): number
@@ -48,7 +50,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #failed = false
   #contentLength: number | undefined
   #kept: KeptAnswer | undefined
-  readonly worker: Worker
+  readonly worker: Upstream
   /** A revision that is being tried: its failures are made good elsewhere. */
   readonly isCanary: boolean
   readonly #exchange: AttemptOwner
@@ -56,7 +58,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #onEnd: ((status: number | undefined) => void) | undefined
   #status: number | undefined
 
-  constructor(exchange: AttemptOwner, worker: Worker, isCanary: boolean, onEnd?: (status: number | undefined) => void) {
+  constructor(
+    exchange: AttemptOwner,
+    worker: Upstream,
+    isCanary: boolean,
+    onEnd?: (status: number | undefined) => void,
+  ) {
     this.#exchange = exchange
     this.worker = worker
     this.isCanary = isCanary
@@ -81,13 +88,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return
     this.#status = status
-    const { requestId, route } = this.#exchange.input
-    const draining = status === 503 && `${headers.connection}`.toLowerCase() === 'close'
-    const result = draining ? 'draining' : status >= 500 && status !== 504 ? 'serverError' : 'answered'
-    const refused = draining || status === 429
+    const { requestId, route, isGuest = false } = this.#exchange.input
+    const result = resultOfAnswer(status, headers, this.worker.owner)
+    const refused = result === 'draining' || result === 'refused' || status === 429
     this.#record(result)
     if (!refused) this.#count(result)
     if (this.#discarding || this.#exchange.isDone) return
+    if (!refused) this.worker.recordLatency(this.#waitedMs())
     if (status === 429) this.worker.recordFull(this.worker.outstanding - 1)
     // The short answer of a refusal or failure is read to the end to keep the connection.
     if ((refused || result === 'serverError') && this.#exchange.passOver(this, result)) {
@@ -100,6 +107,16 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#exchange.retriedAfterAnswer(result)
       return
     }
+    if (result === 'refused') {
+      this.#discarding = true
+      this.#exchange.refuse(
+        503,
+        `the owner that serves this now refused the request: ${headers[refusedHeader]}`,
+        'PeerRefused',
+      )
+      this.#controller?.abort(new Error('no longer wanted'))
+      return
+    }
     const head = responseHead(headers, requestId)
     if (head === undefined || (status >= 300 && status < 400)) {
       this.#invalid('the worker sent an answer that cannot be passed on', 'WorkerAnswerInvalid')
@@ -109,6 +126,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#invalid(`the answer is larger than ${route.spec.responseBytes} bytes`, 'ResponseTooLarge')
       return
     }
+    if (!isGuest) head.headers.push(ownerHeader, this.worker.owner)
+    else if (refused) head.headers.push(refusedHeader, result === 'draining' ? 'WorkersDraining' : 'QueuesFull')
     this.#contentLength = head.contentLength
     if (this.isCanary) this.#kept = new KeptAnswer(status, head.headers, this.#exchange.trialBytes)
     else this.#begin(status, head.headers)
@@ -132,6 +151,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: unknown): void {
     const discarding = this.#discarding
+    // Whatever was sent reached nobody.
+    if (error instanceof NotTakenError) this.started = false
     this.#drop()
     this.#end()
     if (discarding || this.#exchange.isDone) return
@@ -231,8 +252,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
     }
     this.#counted = true
     this.#failed = result !== 'answered'
-    if (result === 'answered') counts.answered(now - Math.max(this.#beganAt, this.#exchange.bodyEndedAt()), now)
+    if (result === 'answered') counts.answered(this.#waitedMs(), now)
     else counts.failed(now)
+  }
+
+  /** Milliseconds since the request was there whole. */
+  #waitedMs(): number {
+    return this.#exchange.now() - Math.max(this.#beganAt, this.#exchange.bodyEndedAt())
   }
 
   #end(): void {

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { callerName, type Principal } from '../auth/principal.ts'
 import type { ByteBudget } from '../hold/byte-budget.ts'
 import type { HoldEnd, HoldRefusal } from '../hold/hold-queue.ts'
@@ -10,16 +9,18 @@ import type { Target } from '../http/target.ts'
 import type { TraceContext } from '../http/trace-context.ts'
 import type { Mirror } from '../mirror/mirror.ts'
 import type { Route } from '../route/route.ts'
-import type { AttemptResult, Worker } from '../route/worker.ts'
+import type { AttemptResult, Upstream } from '../route/upstream.ts'
 import type { TraceAttempt } from '../trace-requests.ts'
+import { refusedHeader } from '../work/headers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
-import { resultOfError } from './failure.ts'
+import { mayRepeat, resultOfError } from './failure.ts'
 import { BodyTooLargeError, ForwardedBody } from './forwarded-body.ts'
 import { readSmallBody, smallBodyBytes } from './read-small-body.ts'
+import type { UserRequest, UserResponse } from './user-side.ts'
 
 export type ExchangeInput = {
-  request: IncomingMessage
-  response: ServerResponse
+  request: UserRequest
+  response: UserResponse
   head: RequestHead
   target: Target
   trace: TraceContext
@@ -28,6 +29,8 @@ export type ExchangeInput = {
   route: Route
   /** Monotonic milliseconds. */
   deadline: number
+  /** A request of a peer's gateway for its user. */
+  isGuest?: boolean
 }
 
 export type ExchangeResult = {
@@ -37,6 +40,10 @@ export type ExchangeResult = {
   attempts: number
   /** Pod that gave the answer. */
   worker: string | undefined
+  /** `own`, or the Peer whose workers gave the answer; undefined when none did. */
+  owner: string | undefined
+  /** Since a worker was first asked; 0 when none was. */
+  busyMs: number
   /** Why the gateway itself gave the answer or cut it off; undefined when the worker's answer went through whole. */
   failure: string | undefined
   /** How long it waited for the service to wake; undefined when it did not. */
@@ -67,11 +74,18 @@ const leastHedgeMs = 1000
 const maxRetries = 2
 const clientClosedStatus = 499 // as nginx logs it; never sent
 
+const unseen = new Set(['NoReadyWorker', 'WorkersUnreachable', 'TooManyHeld', 'NotAwake', 'Draining'])
+
+/** Whether a refusal means that no worker has seen the request, so that it may be sent elsewhere. */
+function isUnseen(failure: string, attempts: number): boolean {
+  return attempts === 0 || unseen.has(failure)
+}
+
 /** One request from the moment it was let in: to a worker, perhaps a second one, and back. Never two answers, never none. */
 export class Exchange implements AttemptOwner {
   readonly #input: ExchangeInput
   readonly #deps: ExchangeDeps
-  readonly #tried: Worker[] = []
+  readonly #tried: Upstream[] = []
   /** One, or two while the old revision is asked as well. */
   #live: Attempt[] = []
   #winner: Attempt | undefined
@@ -82,6 +96,7 @@ export class Exchange implements AttemptOwner {
   #timer: NodeJS.Timeout | undefined
   #done = false
   #attempts = 0
+  #dispatchedAt: number | undefined
   #released = false
   #heldSince = 0
   #heldUntil: number | undefined
@@ -208,11 +223,9 @@ export class Exchange implements AttemptOwner {
     }
     const result = resultOfError(error, attempt.started)
     if (this.passOver(attempt, result)) return
-    // A request whose bytes may have reached a worker is not sent again unless its method says that it is safe (RFC 9110
-    // section 9.2.2): the worker may have done the work already.
-    const mayRepeat = !attempt.started || this.#input.request.method !== 'POST'
+    const repeatable = mayRepeat(error, { started: attempt.started, method: this.#input.request.method })
     const again = () => this.retry() || (!attempt.started && this.waitAgain(true))
-    const retried = !this.#input.response.headersSent && mayRepeat && again()
+    const retried = !this.#input.response.headersSent && repeatable && again()
     this.#deps.onUpstreamError(this.#input.route, result, retried)
     if (retried) return
     if (this.#input.response.headersSent) this.cutOff('WorkerBroke')
@@ -229,6 +242,7 @@ export class Exchange implements AttemptOwner {
     const { request, response, requestId } = this.#input
     if (!this.#stop()) return
     if (this.heldMs !== undefined) headers[heldHeader] = `${Math.round(this.heldMs)}`
+    if (this.#input.isGuest === true && isUnseen(failure, this.#attempts)) headers[refusedHeader] = failure
     this.responseBytes = refuse(request, response, { status, error, headers }, requestId)
     this.#report(status, failure)
   }
@@ -269,14 +283,14 @@ export class Exchange implements AttemptOwner {
   }
 
   /** A body that cannot be sent twice goes to the old revision, and so does whatever the new one has failed. */
-  #pick(): Worker | undefined {
+  #pick(): Upstream | undefined {
     const { route } = this.#input
     if (route.spec.canary === undefined) return route.pick(this.#tried)
     const stable = this.#stableOnly || this.#body instanceof ForwardedBody ? route.pickStable(this.#tried) : undefined
     return stable ?? route.pick(this.#tried)
   }
 
-  #isCanary(worker: Worker): boolean {
+  #isCanary(worker: Upstream): boolean {
     const { route } = this.#input
     return (
       worker.endpoint.revision === route.spec.canary &&
@@ -311,8 +325,8 @@ export class Exchange implements AttemptOwner {
     this.#dispatch(worker, false)
   }
 
-  #dispatch(worker: Worker, isCanary: boolean): void {
-    const { head, trace, requestId, target, request, route } = this.#input
+  #dispatch(worker: Upstream, isCanary: boolean): void {
+    const { head, trace, requestId, target, request, route, principal } = this.#input
     this.#tried.push(worker)
     this.#attempts += 1
     const span = this.#deps.traceAttempt?.(trace, route, worker, this.#attempts)
@@ -332,6 +346,7 @@ export class Exchange implements AttemptOwner {
     const attempt = new Attempt(this, worker, isCanary, span?.ended)
     this.#copyFor(attempt, headers)
     this.#live.push(attempt)
+    this.#dispatchedAt ??= this.#deps.now()
     worker.outstanding += 1
     worker.dispatch(
       {
@@ -339,8 +354,8 @@ export class Exchange implements AttemptOwner {
         // readHead has let only these through.
         method: request.method as 'GET' | 'HEAD' | 'POST',
         headers,
-        // ForwardedBody is a stream of the old kind, which undici reads (core/util.js, isStream) but does not declare.
-        body: (this.#body ?? null) as Buffer | null,
+        body: this.#body ?? null,
+        callerName: callerName(principal),
       },
       attempt,
     )
@@ -446,12 +461,15 @@ export class Exchange implements AttemptOwner {
 
   #report(status: number, failure: string | undefined): void {
     if (this.#body instanceof ForwardedBody) this.requestBytes = this.#body.bytes
+    const worker = this.#winner?.worker ?? this.#tried.at(-1)
     this.#deps.onDone(this.#input, {
       status,
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
       attempts: this.#attempts,
-      worker: (this.#winner?.worker ?? this.#tried.at(-1))?.endpoint.pod,
+      worker: worker?.endpoint.pod,
+      owner: worker?.owner,
+      busyMs: this.#dispatchedAt === undefined ? 0 : this.#deps.now() - this.#dispatchedAt,
       failure,
       heldMs: this.heldMs,
     })

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { Stream } from 'node:stream'
+import type { UserRequest } from './user-side.ts'
 
 const gatherBytes = 65_536
 
@@ -18,11 +18,11 @@ export class ForwardedBody extends Stream {
   #gathered: Buffer[] = []
   #gatheredBytes = 0
   #flush: NodeJS.Immediate | undefined
-  readonly #request: IncomingMessage
+  readonly #request: UserRequest
   readonly #maxBytes: number
   readonly #now: () => number
 
-  constructor(request: IncomingMessage, maxBytes: number, now: () => number) {
+  constructor(request: UserRequest, maxBytes: number, now: () => number) {
     super()
     this.#request = request
     this.#maxBytes = maxBytes

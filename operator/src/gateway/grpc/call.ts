@@ -1,11 +1,12 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { ownName } from '../../api/placement.ts'
 import type { KeyEntry } from '../auth/access-key.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { ExchangeResult } from '../forward/exchange.ts'
 import type { Refusal } from '../http/refuse.ts'
 import type { TraceContext } from '../http/trace-context.ts'
 import type { Route } from '../route/route.ts'
-import type { AttemptResult } from '../route/worker.ts'
+import type { AttemptResult } from '../route/upstream.ts'
 import type { CallHead } from './call-head.ts'
 import { codeOfStatus, grpcCode, statusOfCode } from './code.ts'
 import { Reply } from './reply.ts'
@@ -103,6 +104,8 @@ export class Call {
         responseBytes: this.reply.bytes,
         attempts: this.attempts,
         worker: this.worker,
+        owner: this.worker === undefined ? undefined : ownName,
+        busyMs: 0,
         failure,
         heldMs: this.reply.heldMs,
       },

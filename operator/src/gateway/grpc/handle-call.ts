@@ -352,6 +352,8 @@ export function createCallHandler(deps: CallHandlerDeps): CallHandler {
         responseBytes: 0,
         attempts: 0,
         worker: undefined,
+        owner: undefined,
+        busyMs: 0,
         failure: 'HeadRefused',
         heldMs: undefined,
       },

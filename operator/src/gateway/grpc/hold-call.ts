@@ -36,7 +36,7 @@ export class HoldCall {
 
   /** Whether it may line up (again) after a refusal: the worker went away, or has only come up and its queue is full. */
   mayWait(unreachable: boolean): boolean {
-    const { mayHold, workers } = this.#route
+    const { mayHold, ownWorkers: workers } = this.#route
     if (!mayHold) return false
     if (!unreachable && this.#call.reply.heldMs === undefined && workers.some((worker) => !worker.isEjected()))
       return false

@@ -179,14 +179,14 @@ export class StreamCall {
     const { stream } = at.upstream
     const isGood = !stream.destroyed && !stream.closed && stream.writable
     if (at.sentAt.length > 0) return at
-    if (isGood && this.#route.workers.includes(at.worker) && !at.worker.isEjected()) return at
+    if (isGood && this.#route.ownWorkers.includes(at.worker) && !at.worker.isEjected()) return at
     this.#release()
     return undefined
   }
 
   #open(tried: readonly Worker[]): Upstream | undefined {
     // Requests of a stream are not kept, so that nothing could make good what a revision that is being tried fails.
-    const worker = this.#route.pickStable(tried) ?? this.#route.pick(tried)
+    const worker = this.#route.pickOwnStable(tried) ?? this.#route.pickOwn(tried)
     if (worker === undefined) return undefined
     this.#call.attempts += 1
     this.#call.worker = worker.endpoint.pod

@@ -1,6 +1,7 @@
 import type { Principal } from '../auth/principal.ts'
 import type { Route } from '../route/route.ts'
-import type { AttemptResult, Worker } from '../route/worker.ts'
+import type { AttemptResult } from '../route/upstream.ts'
+import type { Worker } from '../route/worker.ts'
 import { type Call, type CallDeps, workerHeaders } from './call.ts'
 import { grpcCode } from './code.ts'
 import { HoldCall, type HoldCallDeps } from './hold-call.ts'
@@ -165,15 +166,15 @@ export class UnaryCall {
 
   /** A message that cannot be sent twice goes to the old revision, and so does whatever the new one has failed. */
   #pick(): Worker | undefined {
-    if (this.#route.spec.canary === undefined) return this.#route.pick(this.#tried)
-    const stable = this.#stableOnly || !this.#isKept ? this.#route.pickStable(this.#tried) : undefined
-    return stable ?? this.#route.pick(this.#tried)
+    if (this.#route.spec.canary === undefined) return this.#route.pickOwn(this.#tried)
+    const stable = this.#stableOnly || !this.#isKept ? this.#route.pickOwnStable(this.#tried) : undefined
+    return stable ?? this.#route.pickOwn(this.#tried)
   }
 
   /** Gives what a revision that is being tried has failed to the old one: an inference changes nothing. */
   #passOver(worker: Worker, result: AttemptResult): boolean {
     if (!this.#isCanary(worker) || !this.#isKept || this.#call.reply.hasBegun) return false
-    if (this.#route.pickStable(this.#tried) === undefined) return false
+    if (this.#route.pickOwnStable(this.#tried) === undefined) return false
     this.#stableOnly = true
     this.#deps.onCanary(this.#route, 'failed')
     this.#deps.onUpstreamError(this.#route, result, true)
@@ -260,7 +261,7 @@ export class UnaryCall {
 
   #retry(): boolean {
     if (this.#hasFlowed || this.#tried.length > maxRetries) return false
-    if (this.#route.pick(this.#tried) === undefined || !this.#route.budget.withdraw()) return false
+    if (this.#route.pickOwn(this.#tried) === undefined || !this.#route.budget.withdraw()) return false
     this.#tryWorker()
     return true
   }

@@ -1,5 +1,5 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
-import type { AttemptResult } from '../route/worker.ts'
+import type { AttemptResult } from '../route/upstream.ts'
 import { grpcCode } from './code.ts'
 
 /** How a call at a worker ended: with a status, with a broken stream (`undefined`), or as something that is not gRPC. */

@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { InferenceService } from '../../api/inference-service.ts'
+import type { RemoteWork } from '../../api/remote-work.ts'
 import { guestWorkLabel, leaseAnnotationName } from '../../guestlease/lease.ts'
 import { pods as podResource } from '../../kube/builtin.ts'
 import type { KubeClient } from '../../kube/client-types.ts'
@@ -8,8 +9,10 @@ import { inferenceServices } from '../../kube/hansa-resources.ts'
 import type { Pod } from '../../kube/pod-types.ts'
 import { startReflector } from '../../kube/reflector.ts'
 import type { Live } from '../../kube/resource.ts'
+import type { Store } from '../../kube/store.ts'
 import type { Logger } from '../../process/log.ts'
-import { planRoutes, revisionLabel, serviceLabel } from './plan-routes.ts'
+import { revisionLabel, serviceLabel } from './labels.ts'
+import { planRoutes } from './plan-routes.ts'
 import type { RouteTable } from './route-table.ts'
 import type { SavedRoutes } from './saved-routes.ts'
 
@@ -37,10 +40,12 @@ export async function followRoutes(
     log: Logger
     random: () => number
     registry: Registry
+    /** What peers run for us; undefined where no owners are joined. */
+    works?: Pick<Store<RemoteWork>, 'list' | 'subscribe'> | undefined
   },
   signal: AbortSignal,
 ): Promise<RouteSource> {
-  const { client, table, saved, clock, log } = deps
+  const { client, table, saved, clock, log, works } = deps
   let from: 'none' | 'disk' | 'api' = 'none'
   let savedAt: number | undefined
   const stored = await saved.load()
@@ -63,13 +68,13 @@ export async function followRoutes(
   function update(): void {
     gathering = undefined
     if (signal.aborted || !services.store.isSynced() || !pods.store.isSynced()) return
-    const { routes, unreadable } = planRoutes(services.store.list(), pods.store.list())
+    const { routes, unreadable } = planRoutes(services.store.list(), pods.store.list(), works?.list())
     for (const { key, problem } of unreadable) {
       if (!reported.has(key)) log.warn({ key, problem }, 'this InferenceService cannot be routed')
       reported.add(key)
     }
     table.replace(routes)
-    saved.save(routes)
+    saved.save(routes.map(({ peers: _, ...kept }) => kept))
     if (from !== 'api') log.info({ routes: routes.length }, 'routes read from the API server')
     from = 'api'
   }
@@ -77,7 +82,7 @@ export async function followRoutes(
   const changed = () => {
     gathering ??= clock.after(gatherMs, update)
   }
-  const unsubscribe = [services.store.subscribe(changed), pods.store.subscribe(changed)]
+  const unsubscribe = [services.store.subscribe(changed), pods.store.subscribe(changed), works?.subscribe(changed)]
   Promise.all([services.store.synced, pods.store.synced]).then(changed, () => {
     // Rejects only when the signal ends the reflectors before their first list; then there is nothing to follow.
   })
@@ -89,7 +94,7 @@ export async function followRoutes(
     },
     stop: async () => {
       gathering?.()
-      for (const end of unsubscribe) end()
+      for (const end of unsubscribe) end?.()
       await Promise.all([services.stop(), pods.stop()])
       await saved.flush()
     },

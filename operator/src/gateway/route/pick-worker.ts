@@ -1,19 +1,17 @@
-import type { Worker } from './worker.ts'
+import type { Upstream } from './upstream.ts'
 
 /**
  * The worker with the fewest requests under way, of a revision drawn by its share of the traffic. Ejected workers are used only
  * when all are: a wrong guess about health must never take a whole service away.
  */
-export function pickWorker(
-  workers: readonly Worker[],
-  tried: readonly Worker[],
+export function pickWorker<U extends Upstream>(
+  workers: readonly U[],
+  tried: readonly Upstream[],
   random: () => number,
-): Worker | undefined {
-  const untried = tried.length === 0 ? workers : workers.filter((worker) => !tried.includes(worker))
-  const healthy = untried.filter((worker) => !worker.isEjected())
-  const candidates = healthy.length > 0 ? healthy : untried
+): U | undefined {
+  const candidates = candidatesOf(workers, tried)
   const revision = pickRevision(candidates, random)
-  let best: Worker | undefined
+  let best: U | undefined
   let ties = 0
   for (const worker of candidates) {
     if (revision !== undefined && worker.endpoint.revision !== revision) continue
@@ -29,8 +27,15 @@ export function pickWorker(
   return best
 }
 
+/** Those that were not tried and are healthy; all that were not tried when none is. */
+export function candidatesOf<U extends Upstream>(upstreams: readonly U[], tried: readonly Upstream[]): readonly U[] {
+  const untried = tried.length === 0 ? upstreams : upstreams.filter((each) => !tried.includes(each))
+  const healthy = untried.filter((each) => !each.isEjected())
+  return healthy.length > 0 ? healthy : untried
+}
+
 /** Undefined when there is at most one revision, which is the common case. */
-function pickRevision(workers: readonly Worker[], random: () => number): string | undefined {
+export function pickRevision(workers: readonly Upstream[], random: () => number): string | undefined {
   const first = workers[0]?.endpoint.revision
   if (workers.every(({ endpoint }) => endpoint.revision === first)) return undefined
   const percents = new Map(workers.map(({ endpoint }) => [endpoint.revision, endpoint.percent]))

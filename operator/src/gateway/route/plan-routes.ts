@@ -4,12 +4,12 @@ import {
   type InferenceServiceSpec,
   inferenceServiceSpecSchema,
 } from '../../api/inference-service.ts'
+import type { RemoteWork } from '../../api/remote-work.ts'
 import { guestWorkLabel, leaseAnnotationName, parseLease } from '../../guestlease/lease.ts'
 import type { Pod } from '../../kube/pod-types.ts'
+import { revisionLabel, serviceLabel } from './labels.ts'
+import { type PeerEndpoint, peerEndpointOf } from './peer-endpoint.ts'
 import { type Endpoint, type RouteSpec, routeKey } from './route-spec.ts'
-
-export const serviceLabel = 'hansa.dev/inference-service'
-export const revisionLabel = 'hansa.dev/revision'
 
 /** The part of the spec that routing needs, so that one odd field elsewhere never takes a service off the air. */
 const routedSpecSchema = inferenceServiceSpecSchema.pick({
@@ -19,12 +19,21 @@ const routedSpecSchema = inferenceServiceSpecSchema.pick({
   suspend: true,
   scaling: true,
   rollout: true,
+  placement: true,
 })
 
 export type RoutePlan = { routes: RouteSpec[]; unreadable: { key: string; problem: string }[] }
 
-/** Services and their worker pods to routes; a pod counts when it is Ready, not being deleted, and its revision has traffic. */
-export function planRoutes(services: readonly InferenceService[], pods: readonly Pod[]): RoutePlan {
+/**
+ * Services, their worker pods and what runs of them at peers to routes; a pod counts when it is Ready, not being deleted, and its revision
+ * has traffic.
+ */
+export function planRoutes(
+  services: readonly InferenceService[],
+  pods: readonly Pod[],
+  works: readonly RemoteWork[] = [],
+): RoutePlan {
+  const peersByService = groupPeers(works)
   const podsByService = Map.groupBy(pods, (pod) =>
     routeKey(pod.metadata.namespace ?? '', pod.metadata.labels?.[serviceLabel] ?? ''),
   )
@@ -38,7 +47,7 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
       plan.unreadable.push({ key, problem: parsed.error.issues[0]?.message ?? 'unreadable' })
       continue
     }
-    const { access, timeouts, limits, suspend, scaling } = parsed.data
+    const { access, timeouts, limits, suspend, scaling, placement } = parsed.data
     const trial = trialOf(service, parsed.data.rollout)
     const percents = new Map(service.status?.traffic?.map(({ revision, percent }) => [revision, percent]))
     plan.routes.push({
@@ -55,8 +64,11 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
       holdSeconds: scaling.holdSeconds,
       held: limits.held,
       queueDepth: limits.queueDepth,
+      targetInFlight: scaling.targetInFlight,
+      ownFirst: placement === undefined || placement.strategy === 'OwnFirst',
       ...trial,
       ...guestOf(service),
+      ...peersOf(service, peersByService.get(key)),
       endpoints: (podsByService.get(key) ?? [])
         .flatMap((pod) => endpoint(pod, percents, trial.mirror?.revision))
         .sort((a, b) => a.pod.localeCompare(b.pod))
@@ -66,11 +78,41 @@ export function planRoutes(services: readonly InferenceService[], pods: readonly
   return plan
 }
 
+function groupPeers(works: readonly RemoteWork[]): Map<string, PeerEndpoint[]> {
+  const peers = new Map<string, PeerEndpoint[]>()
+  for (const work of works) {
+    const at = peerEndpointOf(work)
+    if (at === undefined) continue
+    const key = routeKey(at.namespace, at.service)
+    const others = peers.get(key)
+    if (others === undefined) peers.set(key, [at.endpoint])
+    else others.push(at.endpoint)
+  }
+  return peers
+}
+
+/** A guest has none: what came from a peer is never passed on. */
+function peersOf({ metadata, status }: InferenceService, found: PeerEndpoint[] = []): Pick<RouteSpec, 'peers'> {
+  if (found.length === 0 || metadata.labels?.[guestWorkLabel] !== undefined) return {}
+  const traffic = status?.traffic ?? []
+  const stable = traffic.toSorted((a, b) => b.percent - a.percent)[0]?.revision
+  const percentOf = (revision: string) =>
+    traffic.length === 0 ? 100 : (traffic.find((share) => share.revision === revision)?.percent ?? 0)
+  const peers = found
+    .map((each) => ({ ...each, revision: each.revision ?? stable ?? '' }))
+    .map((each) => ({ ...each, percent: percentOf(each.revision) }))
+    .filter(({ percent }) => percent > 0)
+    .sort((a, b) => a.requestId.localeCompare(b.requestId))
+    .slice(0, 256)
+  return peers.length === 0 ? {} : { peers }
+}
+
 /** The lease of a service that the operator made for another owner; a guest whose lease cannot be read has none. */
 function guestOf({ metadata }: InferenceService): Pick<RouteSpec, 'guest'> {
-  if (metadata.labels?.[guestWorkLabel] === undefined) return {}
+  const work = metadata.labels?.[guestWorkLabel]
+  if (work === undefined) return {}
   const lease = parseLease(metadata.annotations?.[leaseAnnotationName])
-  return { guest: { uid: metadata.uid ?? '', ...(lease !== undefined && { lease }) } }
+  return { guest: { uid: metadata.uid ?? '', work, ...(lease !== undefined && { lease }) } }
 }
 
 /** What a gateway does differently while a rollout is under way. */

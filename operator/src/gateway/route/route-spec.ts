@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { guestLeaseSchema } from '../../guestlease/lease.ts'
+import type { RoutedPeer } from './peer-endpoint.ts'
 
 const endpointSchema = z.object({
   /** Pod IP. */
@@ -10,7 +11,7 @@ const endpointSchema = z.object({
   percent: z.number().min(0).max(100),
 })
 
-/** What a gateway knows of one InferenceService; this is also what is kept on disk. */
+/** What a gateway keeps on disk of one InferenceService. */
 export const routeSpecSchema = z.object({
   namespace: z.string().max(63),
   service: z.string().max(253),
@@ -36,18 +37,26 @@ export const routeSpecSchema = z.object({
   held: z.number().positive().default(500),
   /** Requests that may wait in one worker. */
   queueDepth: z.number().positive().default(100),
+  /** Requests that one worker is meant to have at once. */
+  targetInFlight: z.number().positive().default(8),
+  /** Whether peers get only what own workers have no room for. */
+  ownFirst: z.boolean().default(true),
   /** The revision that is being tried; users must not pay for its failures. */
   canary: z.string().max(63).optional(),
   /** Which share of the requests of other revisions a revision answers too, for comparison alone. */
   mirror: z
     .object({ revision: z.string().max(63), permille: z.number().min(0).max(1000), tolerance: z.number().min(0) })
     .optional(),
-  /** Set for a service that was made for another owner: it is routed while its lease lasts. The uid tells one of the same name apart. */
-  guest: z.object({ uid: z.string().max(64), lease: guestLeaseSchema.optional() }).optional(),
+  /** Set for a service that was made for another owner: it is routed while its lease lasts. The uid tells one of the same name apart, `work` whose it is. */
+  guest: z
+    .object({ uid: z.string().max(64), lease: guestLeaseSchema.optional(), work: z.string().max(63).default('') })
+    .optional(),
   endpoints: z.array(endpointSchema).max(1000),
 })
 
-export type RouteSpec = z.infer<typeof routeSpecSchema>
+/** As it is served: with workers at peers, which are never kept on disk. */
+export type RouteSpec = SavedRoute & { peers?: readonly RoutedPeer[] }
+export type SavedRoute = z.infer<typeof routeSpecSchema>
 export type Endpoint = z.infer<typeof endpointSchema>
 
 /** Key of a route in tables and metrics. */

@@ -2,11 +2,15 @@ import type { buildConnector } from 'undici'
 import type { RouteDemand } from '../demand/route-demand.ts'
 import type { WorkerSessions } from '../grpc/worker-sessions.ts'
 import type { HoldDeps } from '../hold/hold-queue.ts'
-import { Route } from './route.ts'
+import type { PeerLines } from '../work/peer-worker.ts'
+import { Route, type RouteDeps } from './route.ts'
 import { type RouteSpec, routeKey } from './route-spec.ts'
-import type { Worker, WorkerDeps } from './worker.ts'
+import type { Upstream } from './upstream.ts'
+import type { WorkerDeps } from './worker.ts'
 
 export type RouteTableDeps = Omit<WorkerDeps, 'connect' | 'openSessions'> & {
+  /** Undefined where no owners are joined. */
+  peers?: PeerLines | undefined
   hold: HoldDeps
   connectorFor: (namespace: string, service: string) => buildConnector.connector
   /** Makes the gRPC connections to one worker of a service. */
@@ -88,12 +92,13 @@ export class RouteTable {
     )
   }
 
-  #workerDeps({ namespace, service }: RouteSpec): WorkerDeps {
-    const { port, now, random, connectorFor, sessionsFor } = this.#deps
+  #workerDeps({ namespace, service }: RouteSpec): RouteDeps {
+    const { port, now, random, peers, connectorFor, sessionsFor } = this.#deps
     return {
       port,
       now,
       random,
+      peers,
       connect: connectorFor(namespace, service),
       openSessions: (address) => sessionsFor(namespace, service, address),
     }
@@ -105,7 +110,7 @@ export class RouteTable {
     if (this.#remembered.size > maxRemembered && oldest !== undefined) this.#remembered.delete(oldest)
   }
 
-  #retire(workers: readonly Worker[]): void {
+  #retire(workers: readonly Upstream[]): void {
     for (const worker of workers) worker.retire().catch(this.#deps.onRetireError)
   }
 }

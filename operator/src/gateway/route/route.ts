@@ -2,10 +2,19 @@ import { LeaseDeadline } from '../../guestlease/deadline.ts'
 import { keyFor, type Principal } from '../auth/principal.ts'
 import { RouteDemand } from '../demand/route-demand.ts'
 import { type HeldService, type HoldDeps, HoldQueue } from '../hold/hold-queue.ts'
+import { type PeerLines, PeerWorker } from '../work/peer-worker.ts'
+import type { RoutedPeer } from './peer-endpoint.ts'
+import { pickUpstream } from './pick-upstream.ts'
 import { pickWorker } from './pick-worker.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { type Endpoint, type RouteSpec, routeKey } from './route-spec.ts'
+import type { Upstream } from './upstream.ts'
 import { Worker, type WorkerDeps } from './worker.ts'
+
+export type RouteDeps = WorkerDeps & {
+  /** Undefined where no owners are joined. */
+  peers?: PeerLines | undefined
+}
 
 /** One service as it is served now: its settings, its workers, and what is under way. */
 export class Route implements HeldService {
@@ -16,15 +25,17 @@ export class Route implements HeldService {
   /** Where requests wait for the service to wake. */
   readonly hold: HoldQueue
   #workers = new Map<string, Worker>()
+  #peers = new Map<string, PeerWorker>()
   /** Those that users' requests may go to. */
-  #list: Worker[] = []
+  #list: Upstream[] = []
+  #own: Worker[] = []
   #mirrors: Worker[] = []
   #serviceAccounts: ReadonlySet<string> = new Set()
-  readonly #deps: WorkerDeps
+  readonly #deps: RouteDeps
   readonly #holdDeps: HoldDeps
   #lease: { uid: string; deadline: LeaseDeadline } | undefined
 
-  constructor(spec: RouteSpec, deps: WorkerDeps, holdDeps: HoldDeps, demand = new RouteDemand()) {
+  constructor(spec: RouteSpec, deps: RouteDeps, holdDeps: HoldDeps, demand = new RouteDemand()) {
     this.#holdDeps = holdDeps
     this.demand = demand
     this.key = routeKey(spec.namespace, spec.service)
@@ -36,7 +47,7 @@ export class Route implements HeldService {
   }
 
   /** Takes over a new spec; workers that stay keep their connections and health. Returns those that left. */
-  update(spec: RouteSpec): Worker[] {
+  update(spec: RouteSpec): Upstream[] {
     this.spec = spec
     this.#serviceAccounts = new Set(spec.serviceAccounts)
     this.#seeLease()
@@ -54,10 +65,31 @@ export class Route implements HeldService {
         return [id, worker]
       }),
     )
-    this.#list = [...this.#workers.values()].filter(({ endpoint }) => endpoint.percent > 0)
-    this.#mirrors = this.allWorkers.filter(({ endpoint }) => endpoint.revision === spec.mirror?.revision)
+    const leftPeers = this.#updatePeers(isClosed ? [] : (spec.peers ?? []))
+    this.#own = [...this.#workers.values()].filter(({ endpoint }) => endpoint.percent > 0)
+    this.#list = [...this.#own, ...this.#peers.values()]
+    this.#mirrors = [...this.#workers.values()].filter(({ endpoint }) => endpoint.revision === spec.mirror?.revision)
     if (isClosed) this.hold.refuseAll('closed')
     else this.hold.changed()
+    return [...before.values(), ...leftPeers]
+  }
+
+  #updatePeers(wanted: readonly RoutedPeer[]): PeerWorker[] {
+    const before = this.#peers
+    const { peers, now, random } = this.#deps
+    this.#peers = new Map()
+    if (peers === undefined) return []
+    for (const endpoint of wanted) {
+      // Another epoch is another grant.
+      const id = `${endpoint.peer} ${endpoint.requestId} ${endpoint.epoch}`
+      const counts = this.demand.revision(endpoint.revision, now())
+      const { namespace, service } = this.spec
+      const peer = before.get(id) ?? new PeerWorker(endpoint, counts, { namespace, service, lines: peers, now, random })
+      peer.at = endpoint
+      peer.counts = counts
+      before.delete(id)
+      this.#peers.set(id, peer)
+    }
     return [...before.values()]
   }
 
@@ -134,24 +166,48 @@ export class Route implements HeldService {
   freePlaces(): number {
     let free = 0
     for (const worker of this.#list) {
-      if (!worker.isEjected() && !worker.isFull()) free += Math.max(0, this.spec.queueDepth - worker.outstanding)
+      if (!worker.isEjected() && !worker.isFull())
+        free += Math.max(0, this.spec.queueDepth * worker.capacity - worker.outstanding)
     }
     return free
   }
 
   /** Those that only get mirrored requests, too. */
-  get allWorkers(): readonly Worker[] {
-    return [...this.#workers.values()]
+  get allWorkers(): readonly Upstream[] {
+    return [...this.#workers.values(), ...this.#peers.values()]
   }
 
-  get workers(): readonly Worker[] {
+  get workers(): readonly Upstream[] {
     return this.#list
   }
 
+  /** Workers of this cluster. */
+  get ownWorkers(): readonly Worker[] {
+    return this.#own
+  }
+
   /** As `pick`, of the revisions that are not being tried. */
-  pickStable(tried: readonly Worker[]): Worker | undefined {
-    const stable = this.#list.filter(({ endpoint }) => endpoint.revision !== this.spec.canary)
-    return pickWorker(stable, tried, this.#deps.random)
+  pickStable(tried: readonly Upstream[]): Upstream | undefined {
+    return this.#choose(this.#list.filter(this.#isStable), tried)
+  }
+
+  /** As `pick`, for what peers cannot take. */
+  pickOwn(tried: readonly Upstream[]): Worker | undefined {
+    return pickWorker(this.#own, tried, this.#deps.random)
+  }
+
+  /** As `pickStable`, for what peers cannot take. */
+  pickOwnStable(tried: readonly Upstream[]): Worker | undefined {
+    return pickWorker(this.#own.filter(this.#isStable), tried, this.#deps.random)
+  }
+
+  readonly #isStable = ({ endpoint }: Upstream) => endpoint.revision !== this.spec.canary
+
+  #choose(upstreams: readonly Upstream[], tried: readonly Upstream[]): Upstream | undefined {
+    const { random } = this.#deps
+    if (this.#peers.size === 0) return pickWorker(upstreams, tried, random)
+    const { ownFirst, targetInFlight } = this.spec
+    return pickUpstream(upstreams, tried, { ownFirst, targetInFlight, random })
   }
 
   /** A worker for mirrored requests: one that has room and no known trouble. */
@@ -161,8 +217,8 @@ export class Route implements HeldService {
     return mirror === undefined ? undefined : pickWorker(ready, [], this.#deps.random)
   }
 
-  pick(tried: readonly Worker[]): Worker | undefined {
-    return pickWorker(this.#list, tried, this.#deps.random)
+  pick(tried: readonly Upstream[]): Upstream | undefined {
+    return this.#choose(this.#list, tried)
   }
 
   /** Default deny: only who `spec.access` lists, and keys that name this service. */
@@ -172,6 +228,8 @@ export class Route implements HeldService {
     if (principal.kind === 'accessKey') {
       return keyFor(principal, this.spec.namespace, this.spec.service) !== undefined
     }
+    // What peers may use is a matter of leases.
+    if (principal.kind === 'peer') return false
     return this.spec.oidc.some(
       ({ issuerName, subjects, groups }) =>
         issuerName === principal.issuerName &&

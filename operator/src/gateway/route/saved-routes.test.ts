@@ -20,6 +20,8 @@ const route: RouteSpec = {
   mayWake: true,
   holdSeconds: 60,
   held: 500,
+  targetInFlight: 8,
+  ownFirst: true,
   queueDepth: 100,
   canary: 'r2',
   mirror: { revision: 'r2', permille: 50, tolerance: 0.001 },
