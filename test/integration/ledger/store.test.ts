@@ -69,7 +69,8 @@ const clusterOf = ({ bundle: { trustDomain, clusterName } }: TestOwner) => ({ tr
 const fromExecutor = () => ({ issuer: clusterOf(executor), audience: clusterOf(requester) })
 const fromRequester = () => ({ issuer: clusterOf(requester), audience: clusterOf(executor) })
 const served = (number: number, changes = {}): GatewayRecord => ({
-  type: 'Served',
+  kind: 'Served',
+  at: start,
   peer: 'university',
   receipt: receipt(number, changes),
   salt: saltOf(number),
@@ -77,12 +78,12 @@ const served = (number: number, changes = {}): GatewayRecord => ({
 const sent = (number: number, callerName = 'system:serviceaccount:library:papers'): GatewayRecord => {
   const { id, epoch, model, caller, dataClass, purpose } = receipt(number)
   const request = { id, requestId, epoch, model, caller, dataClass, purpose, salt: saltOf(number), callerName }
-  return { type: 'Sent', peer: 'hospital', request: { ...request, namespace: 'library', service: 'papers' } }
+  return { kind: 'Sent', at: start, peer: 'hospital', request: { ...request, namespace: 'library', service: 'papers' } }
 }
 const seen = (number: number): GatewayRecord => {
   const { id, epoch, request, response, requestBytes, responseBytes, status } = receipt(number)
   const answer = { id, requestId, epoch, request, response, requestBytes, responseBytes, status, whole: true }
-  return { type: 'Seen', peer: 'hospital', answer: { ...answer, receipt: receipt(number) } }
+  return { kind: 'Seen', at: start + 900, peer: 'hospital', answer: { ...answer, receipt: receipt(number) } }
 }
 const grant: Grant = {
   ...executed,
@@ -150,7 +151,7 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
       const { replayed } = await store.takeRecords('gateway-0', 0, [served(0), replay], start)
       expect(replayed).toEqual([{ peer, requestId, epoch }])
       expect(await store.claimable(executed, 10)).toEqual([
-        { id: idOf(0), leaf: leafOf(receipt(0)), receipt: receipt(0) },
+        { id: idOf(0), leaf: leafOf(receipt(0)), receipt: receipt(0), claim: undefined },
       ])
       expect(await store.events(0, 10)).toMatchObject([{ sequence: 1, type: 'ReceiptReplayed', peer }])
     }))
@@ -160,7 +161,11 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
       await store.takeRecords('gateway-0', 0, [sent(0), seen(0), sent(1)], start)
       const [first, second] = await store.observations(requested, [idOf(0), idOf(1)])
       const both = [first, second].sort((a, b) => Number(a?.seen === undefined) - Number(b?.seen === undefined))
-      expect(both[0]).toMatchObject({ id: idOf(0), sent: { service: 'papers' }, seen: { whole: true } })
+      expect(both[0]).toMatchObject({
+        id: idOf(0),
+        sent: { service: 'papers' },
+        seen: { whole: true, at: start + 900 },
+      })
       expect(both[1]).toMatchObject({ id: idOf(1), sent: { service: 'papers' } })
       expect(JSON.stringify(both)).not.toContain('serviceaccount')
       expect(await store.receiptsById(requested, [idOf(0), idOf(1)])).toHaveLength(1)

@@ -17,7 +17,7 @@ export function receiptBooks(db: Database): Pick<LedgerStore, Methods> {
     claimable: (key, limit) =>
       db.transaction(async (sql) => {
         const rows = await sql(
-          `SELECT id, leaf, body FROM receipts WHERE ${isGrant} AND claim IS NULL ORDER BY leaf LIMIT ?`,
+          `SELECT id, leaf, body, claim FROM receipts WHERE ${isGrant} AND claim IS NULL ORDER BY leaf LIMIT ?`,
           ...keyOf(key),
           limit,
         )
@@ -46,7 +46,7 @@ export function receiptBooks(db: Database): Pick<LedgerStore, Methods> {
       db.transaction(async (sql) => {
         if (ids.length === 0) return []
         const rows = await sql(
-          `SELECT id, leaf, body FROM receipts WHERE ${isGrant} AND id IN (${marks(ids)})`,
+          `SELECT id, leaf, body, claim FROM receipts WHERE ${isGrant} AND id IN (${marks(ids)})`,
           ...keyOf(key),
           ...ids,
         )
@@ -55,7 +55,7 @@ export function receiptBooks(db: Database): Pick<LedgerStore, Methods> {
     receiptsOfClaim: (key, number, after, limit) =>
       db.transaction(async (sql) => {
         const rows = await sql(
-          `SELECT id, leaf, body FROM receipts WHERE ${isGrant} AND claim = ? AND leaf > ? ORDER BY leaf LIMIT ?`,
+          `SELECT id, leaf, body, claim FROM receipts WHERE ${isGrant} AND claim = ? AND leaf > ? ORDER BY leaf LIMIT ?`,
           ...keyOf(key),
           number,
           after ?? '',

@@ -1,11 +1,10 @@
 import { canonicalJson } from '../../federation/canonical-json.ts'
 import { parseDateTime } from '../../federation/date-time.ts'
-import type { SeenAnswer, SentRequest } from '../../gateway/receipts/receipt-book.ts'
 import { leafHash, type Receipt, receiptBytes } from '../receipt.ts'
 import { type Database, number, type Sql, text } from './database.ts'
 import { appendEvent } from './events.ts'
 import { isGrant, keyOf } from './rows.ts'
-import type { GatewayRecord, GrantKey, LedgerStore, Side } from './store.ts'
+import type { GatewayRecord, GrantKey, LedgerStore, Observation, Side } from './store.ts'
 
 const mostRecords = 10_000
 
@@ -53,23 +52,23 @@ async function setPosition(sql: Sql, gateway: string, next: number): Promise<voi
 /** The grant of a receipt that is a replay; undefined when all is well. */
 async function take(sql: Sql, record: GatewayRecord, now: number): Promise<GrantKey | undefined> {
   const { peer } = record
-  if (record.type === 'Served') {
+  if (record.kind === 'Served') {
     const { receipt, salt } = record
     const key = keyOfReceipt('Executor', peer, receipt)
     const isKnown = await putReceipt(sql, key, receipt, now)
     if (isKnown === 'Taken') await putSalt(sql, key, { id: receipt.id, salt, callerName: null, now })
     return isKnown === 'Replayed' ? key : undefined
   }
-  if (record.type === 'Sent') {
+  if (record.kind === 'Sent') {
     const { salt, callerName, ...request } = record.request
     const key = keyOfReceipt('Requester', peer, request)
-    await observe(sql, key, { sent: request }, now)
+    await observe(sql, key, { sent: { ...request, at: record.at } })
     await putSalt(sql, key, { id: request.id, salt, callerName, now })
     return undefined
   }
   const { answer } = record
   const key = keyOfReceipt('Requester', peer, answer)
-  await observe(sql, key, { seen: answer }, now)
+  await observe(sql, key, { seen: { ...answer, at: record.at } })
   const { receipt } = answer
   const isOfIt = receipt?.id === answer.id && receipt.requestId === answer.requestId && receipt.epoch === answer.epoch
   if (receipt === undefined || !isOfIt) return undefined
@@ -122,9 +121,9 @@ async function putSalt(
   )
 }
 
-type Observed = { sent: Omit<SentRequest, 'salt' | 'callerName'> } | { seen: SeenAnswer }
+type Observed = Pick<Required<Observation>, 'sent'> | Pick<Required<Observation>, 'seen'>
 
-async function observe(sql: Sql, key: GrantKey, observed: Observed, now: number): Promise<void> {
+async function observe(sql: Sql, key: GrantKey, observed: Observed): Promise<void> {
   const [column, what] = 'sent' in observed ? (['sent', observed.sent] as const) : (['seen', observed.seen] as const)
   // What was seen first stays: a gateway says each once.
   await sql(
@@ -133,6 +132,6 @@ async function observe(sql: Sql, key: GrantKey, observed: Observed, now: number)
     ...keyOf(key),
     what.id,
     canonicalJson(what),
-    now,
+    what.at,
   )
 }

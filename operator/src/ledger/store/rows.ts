@@ -20,7 +20,12 @@ export function sideOf(row: Row): Side {
 
 export function receiptOf(row: Row): KeptReceipt {
   const body = textOrNone(row, 'body')
-  return { id: text(row, 'id'), leaf: text(row, 'leaf'), receipt: body === undefined ? undefined : saved(body) }
+  return {
+    id: text(row, 'id'),
+    leaf: text(row, 'leaf'),
+    receipt: body === undefined ? undefined : saved(body),
+    claim: row.claim === null ? undefined : number(row, 'claim'),
+  }
 }
 
 export function claimOf(row: Row): KeptClaim {

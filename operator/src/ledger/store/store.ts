@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../../federation/messages.ts'
-import type { SeenAnswer, SentRequest } from '../../gateway/receipts/receipt-book.ts'
 import type { Claim as ClaimMessage, Cosignature, Settlement as SettlementMessage } from '../message-types.ts'
 import type { Receipt } from '../receipt.ts'
+import type { LedgerRecord } from '../record.ts'
 
 /** Whether we did the work of a grant, or asked for it. */
 export type Side = 'Executor' | 'Requester'
@@ -30,10 +30,7 @@ export type Grant = GrantKey & {
 }
 
 /** One line of a gateway's spool. */
-export type GatewayRecord =
-  | { type: 'Served'; peer: string; receipt: Receipt; salt: string }
-  | { type: 'Sent'; peer: string; request: SentRequest }
-  | { type: 'Seen'; peer: string; answer: SeenAnswer }
+export type GatewayRecord = LedgerRecord
 
 /**
  * `next`: position that the ledger waits for. `taken`: how many of these records were new. `replayed`: receipts of an id that is known
@@ -41,11 +38,19 @@ export type GatewayRecord =
  */
 export type Taken = { next: number; taken: number; replayed: { peer: string; requestId: string; epoch: number }[] }
 
-/** A receipt as kept: its bytes are `receiptBytes(receipt)`; undefined once they were pruned. */
-export type KeptReceipt = { id: string; leaf: string; receipt: Receipt | undefined }
+/** A receipt as kept: its bytes are `receiptBytes(receipt)`; undefined once they were pruned. `claim`: number of the claim that has it. */
+export type KeptReceipt = { id: string; leaf: string; receipt: Receipt | undefined; claim: number | undefined }
 
-/** What our gateways saw of one request that we sent; who called and the salt are not in here. */
-export type Observation = { id: string; sent?: Omit<SentRequest, 'salt' | 'callerName'>; seen?: SeenAnswer }
+type Of<K extends LedgerRecord['kind']> = Extract<LedgerRecord, { kind: K }>
+/**
+ * What our gateways saw of one request that we sent, with the times (milliseconds since 1970) of their clocks; who called and the salt are not
+ * in here.
+ */
+export type Observation = {
+  id: string
+  sent?: Omit<Of<'Sent'>['request'], 'salt' | 'callerName'> & { at: number }
+  seen?: Of<'Seen'>['answer'] & { at: number }
+}
 
 export type ClaimState = 'Claimed' | 'Agreed' | 'Disputed'
 
