@@ -35,6 +35,8 @@ type Decoded = { ok: true; request: unknown } | { ok: false; why: string }
 
 const handlerMilliseconds = 20_000
 const sessionMegabytes = 8
+/** Of a path that a stranger chose, so much goes into a log line. */
+const longestPath = 128
 
 /**
  * Answers calls on one connection. Each connection has a server of its own, so that a handler knows by construction whose calls
@@ -81,6 +83,9 @@ export function serveCalls(
     }
     server.register(each.path, handle, (message: Buffer) => message, decodedBy(each), 'unary')
   }
+  tellUnknown(server, (path) => {
+    options.onRefused(path.slice(0, longestPath), 'UnknownMethod', 'there is no such method')
+  })
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
   injector.injectConnection(socket)
   return {
@@ -89,6 +94,21 @@ export function serveCalls(
       socket.destroy()
       injector.destroy()
     },
+  }
+}
+
+/**
+ * Tells of calls of methods that are not registered. grpc-js answers them UNIMPLEMENTED by itself and has no hook for it; this is where
+ * it looks a path up. Should that change its name, calls are still refused and a test fails.
+ */
+function tellUnknown(server: Server, tell: (path: string) => void): void {
+  const inner = server as unknown as { _retrieveHandler?: (path: string) => unknown }
+  const lookUp = inner._retrieveHandler
+  if (lookUp === undefined) return
+  inner._retrieveHandler = (path) => {
+    const found = lookUp.call(server, path)
+    if (found === null || found === undefined) tell(path)
+    return found
   }
 }
 
