@@ -7,7 +7,8 @@ import { afterEach, beforeAll, expect, test } from 'vitest'
 import { identityOf, peerOf, type TestOwner, testOwner } from '../../../test/builders/federation.ts'
 import { createAuthority } from '../identity/authority.ts'
 import { certificateRequest } from '../identity/request.ts'
-import { type DialOptions, dialPeer, hostAndPortOf } from './dial-peer.ts'
+import { type DialOptions, dialPeer } from './dial-peer.ts'
+import { hostAndPortOf } from './open-carrier.ts'
 import { pairingOf } from './pairing.ts'
 import { acceptorTls, type Pairing } from './peer-tls.ts'
 
@@ -128,4 +129,7 @@ test('whoever asked may give up', async () => {
 test('addresses are taken apart, IPv6 too', () => {
   expect(hostAndPortOf('peer.example:8447')).toEqual({ host: 'peer.example', port: 8447 })
   expect(hostAndPortOf('[2001:db8::1]:9444')).toEqual({ host: '2001:db8::1', port: 9444 })
+  for (const address of ['', 'peer.example', ':1', 'peer.example:0', 'peer.example:65536', 'peer.example:x']) {
+    expect(() => hostAndPortOf(address)).toThrow('is no host:port')
+  }
 })

@@ -1,8 +1,8 @@
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { openCarrier } from '../federation/open-carrier.ts'
 import { HansaError, messageOf } from '../process/errors.ts'
 import { type LinkPeer, problemOfCertificate } from './link-peer.ts'
 import type { OwnCertificate } from './own-certificates.ts'
-import { connectThrough, splitAddress } from './transport/connect-through.ts'
 import type { alpn } from './wire/methods.ts'
 
 const dialSeconds = 15
@@ -53,7 +53,7 @@ async function openTls(
   const address = addressOf(peer)
   if (address === undefined) throw new HansaError('NoAddress', `nobody knows where the link of ${peer.name} is`)
   const signal = AbortSignal.any([parent, AbortSignal.timeout(dialSeconds * 1000)])
-  const stream = await connectThrough(splitAddress(address), peer.peer.spec.proxy, signal)
+  const stream = await openCarrier({ address, proxy: peer.peer.spec.proxy, signal: parent }, signal)
   return new Promise((resolve, reject) => {
     const socket = connect({
       ...options,
