@@ -96,6 +96,11 @@ const linkSchema = z.object({
     .min(0)
     .optional()
     .meta({ format: 'int32', description: 'Version that both sides speak; 0 when there is none.' }),
+  roundTripMilliseconds: z.int().min(1).max(1000).optional().meta({
+    format: 'int32',
+    description:
+      'Round trip that was measured, in bands: at most so long. 1, 2, 5, 10, 20, 50, 100, 200, 500, or 1000, which is also what is longer.',
+  }),
   bundle: envelopeText.optional().meta({ description: 'Newest bundle that the peer sent, as it came.' }),
   confirmation: envelopeText.optional().meta({
     description: "The peer's signed word on the highest epochs and sequences it has seen of us.",

@@ -22,6 +22,7 @@ import { inferenceServices } from '../kube/hansa-resources.ts'
 import type { Pod } from '../kube/pod-types.ts'
 import { type Live, refOf, refOfKey } from '../kube/resource.ts'
 import type { Store } from '../kube/store.ts'
+import { ownWorkers } from '../placement/managed.ts'
 import { announceRollout } from '../rollout/announce.ts'
 import type { RolloutCounter } from '../rollout/metrics.ts'
 import type { Scaler } from '../scaling/scaler.ts'
@@ -77,7 +78,7 @@ export async function reconcileInferenceService(
     service,
     latest: latestRevision(service, model, deps.settings),
     deployments,
-    wanted: wanted.replicas,
+    wanted: ownWorkers(service, wanted.replicas),
     pods: deps.pods.byIndex('service', key),
     demand: {
       isComplete: (seconds) => deps.demand.isComplete(seconds),
@@ -97,7 +98,7 @@ export async function reconcileInferenceService(
     if (!isRefused(error)) throw error
     refusal = error
   }
-  await writeStatus(service, model, decided, deployments, refusal, deps, signal)
+  await writeStatus(service, model, decided, wanted.replicas, deployments, refusal, deps, signal)
   // Said, and yet to be tried again: a policy or quota may change without an event.
   if (refusal !== undefined) throw refusal
   const underWay = decided.rollout !== undefined && decided.rollout.state !== 'RolledBack'
@@ -153,6 +154,7 @@ async function writeStatus(
   service: Live<InferenceService>,
   model: ModelState,
   decided: Plan,
+  total: number,
   deployments: readonly Live<Deployment>[],
   refusal: KubeApiError | undefined,
   deps: InferenceServiceDeps,
@@ -172,6 +174,7 @@ async function writeStatus(
       model,
       latestRevision: latest,
       plan: decided,
+      total,
       deployments,
       trouble: refusal === undefined ? troubleOf(deployment, pods) : refusedTrouble(refusal),
       gatewayUrl: deps.settings.gatewayUrl,

@@ -7,6 +7,7 @@ import {
 import type { ReasonText } from '../api/reason.ts'
 import type { Deployment } from '../kube/builtin.ts'
 import { type NewCondition, setConditions } from '../kube/conditions.ts'
+import { elsewhere } from '../placement/managed.ts'
 import type { ModelState } from './model-state.ts'
 import { workerSelector } from './names.ts'
 import { allReady, type Plan, readyReplicas, revisionIn } from './plan.ts'
@@ -18,6 +19,8 @@ export type Observed = {
   /** Revision that the spec asks for; undefined while the model cannot be served. */
   latestRevision: string | undefined
   plan: Plan
+  /** Workers that are wanted in all; `plan` is about those here. */
+  total?: number
   deployments: readonly Deployment[]
   trouble: Trouble | undefined
   gatewayUrl: string
@@ -61,7 +64,7 @@ export function summarise(observed: Observed, now: Date): InferenceServiceStatus
     ...(revision !== undefined && { revision }),
     ...(latest !== undefined && { latestRevision: latest }),
     traffic: plan.traffic,
-    desiredReplicas: plan.wantedReplicas,
+    desiredReplicas: observed.total ?? plan.wantedReplicas,
     ...(plan.rollout !== undefined && { rollout: plan.rollout }),
     conditions: setConditions(before, conditions, now),
   }
@@ -79,7 +82,7 @@ function modelVerified({ model, trouble }: Observed): Finding {
   return { type: 'ModelVerified', reason: model.reason, message: model.message }
 }
 
-function workersReady({ service, plan, deployments, trouble, model }: Observed): Finding {
+function workersReady({ service, plan, total = 0, deployments, trouble, model }: Observed): Finding {
   const finding = (reason: InferenceServiceReason, message: string): Finding => ({
     type: 'WorkersReady',
     reason,
@@ -93,7 +96,11 @@ function workersReady({ service, plan, deployments, trouble, model }: Observed):
       ? finding('Progressing', 'no workers are started before the model is verified')
       : finding('ScaledToZero', 'no workers are wanted')
   }
-  if (wanted === 0) return finding('ScaledToZero', 'no workers are wanted')
+  if (wanted === 0) {
+    return total > 0
+      ? finding('Ready', `no worker is wanted here; peers run ${elsewhere(service).ready} of ${total}`)
+      : finding('ScaledToZero', 'no workers are wanted')
+  }
   // In a canary the new revision has its share of workers beside the whole count of the old one.
   const groups = [
     { revision: latest, workers: plan.latest?.replicas ?? wanted },
@@ -112,14 +119,15 @@ function workersReady({ service, plan, deployments, trouble, model }: Observed):
   )
 }
 
-function routable({ service, plan, deployments }: Observed): Finding {
+function routable({ service, plan, total = 0, deployments }: Observed): Finding {
   const finding = (reason: InferenceServiceReason, message: string): Finding => ({ type: 'Routable', reason, message })
   if (service.spec.suspend) return finding('Suspended', 'spec.suspend is true')
-  if (plan.wantedReplicas === 0) {
+  if (plan.wantedReplicas === 0 && total === 0) {
     return finding('ScaledToZero', 'no workers are wanted now; gateways hold requests while the service wakes')
   }
   const serving = deployments.filter((each) => plan.traffic.some(({ revision }) => revision === revisionIn(each)))
-  if (sum(serving.map(readyReplicas)) === 0) return finding('NoReadyWorkers', 'no worker is ready to take requests')
+  const ready = sum(serving.map(readyReplicas)) + (plan.wantedReplicas < total ? elsewhere(service).ready : 0)
+  if (ready === 0) return finding('NoReadyWorkers', 'no worker is ready to take requests')
   const { serviceAccounts = [], oidc = [] } = service.spec.access
   return serviceAccounts.length + oidc.length === 0
     ? finding('NoAccessListed', 'workers are ready, but spec.access lists nobody who may call the service')

@@ -175,6 +175,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
       seal,
       openMessage,
       systemNamespace,
+      settings,
       concurrency,
       clock,
       log,

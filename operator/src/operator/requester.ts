@@ -1,8 +1,10 @@
 import type { Registry } from 'prom-client'
+import type { InferenceService } from '../api/inference-service.ts'
 import type { RemoteWork } from '../api/remote-work.ts'
 import { reconcileEgressPolicy } from '../egresspolicy/controller.ts'
 import { createSpending } from '../egresspolicy/spending.ts'
 import type { OpenMessage, Seal } from '../federation/federation.ts'
+import type { WorkerSettings } from '../inferenceservice/settings.ts'
 import { createApplier } from '../kube/apply-if-changed.ts'
 import type { KubeClient } from '../kube/client-types.ts'
 import type { Clock } from '../kube/clock.ts'
@@ -11,17 +13,36 @@ import type { EventRecorder } from '../kube/events.ts'
 import { keyOf, type Live, refOf } from '../kube/resource.ts'
 import { startLayers } from '../layers/start.ts'
 import { reconcilePlacement } from '../placement/controller.ts'
+import { isDivided } from '../placement/managed.ts'
+import { placementMetrics } from '../placement/metrics.ts'
 import { placementManager } from '../placement/names.ts'
+import { createOwnRoom } from '../placement/own-room.ts'
+import { createRefusals } from '../placement/refusals.ts'
+import { createSteadyRoom } from '../placement/steady-room.ts'
+import { createTroubles } from '../placement/troubles.ts'
 import type { Logger } from '../process/log.ts'
 import { reconcileRemoteWork } from '../remotework/controller.ts'
 import { fieldManager } from '../remotework/end.ts'
 import { waiting } from '../remotework/indexes.ts'
 import { refusedCounter } from '../remotework/metrics.ts'
-import { ownerOf, type Stores } from './stores.ts'
+import { ownerOf, type Stores, serviceOf } from './stores.ts'
 
 export type RequesterDeps = {
   client: KubeClient
-  stores: Pick<Stores, 'services' | 'models' | 'identities' | 'peers' | 'egressPolicies' | 'remoteWorks' | 'namespaces'>
+  stores: Pick<
+    Stores,
+    | 'services'
+    | 'models'
+    | 'identities'
+    | 'peers'
+    | 'egressPolicies'
+    | 'remoteWorks'
+    | 'namespaces'
+    | 'pods'
+    | 'nodes'
+    | 'allPods'
+  >
+  settings: WorkerSettings
   events: EventRecorder
   seal: Seal
   openMessage: OpenMessage
@@ -61,7 +82,20 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
     signal,
   )
 
-  const placementDeps = { ...common, ...stores, applier: createApplier(client, placementManager) }
+  const refusals = createRefusals()
+  const placementDeps = {
+    ...common,
+    ...stores,
+    applier: createApplier(client, placementManager),
+    settings: deps.settings,
+    openMessage: deps.openMessage,
+    ownRoom: createOwnRoom({ ...stores, clock }),
+    refusals,
+    troubles: createTroubles(),
+    steady: createSteadyRoom(),
+    metrics: placementMetrics(registry, () => refusals.size, signal),
+  }
+  const divided = (services: readonly Live<InferenceService>[]) => services.filter(({ spec }) => isDivided(spec))
   const placements = startController(
     { log, registry, clock },
     {
@@ -70,6 +104,12 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
         source(stores.services, own),
         source(stores.models, (model) => stores.services.byIndex('model', keyOf(refOf(model))).flatMap(own)),
         source(stores.remoteWorks, ownerOf('InferenceService')),
+        source(stores.peers, ({ metadata }) => divided(stores.services.byIndex('peer', metadata.name)).flatMap(own)),
+        source(stores.egressPolicies, ({ spec }) =>
+          spec.peers.flatMap(({ name }) => divided(stores.services.byIndex('peer', name)).flatMap(own)),
+        ),
+        // Workers here that got a node, became ready, or find no room.
+        source(stores.pods, serviceOf),
         source(stores.namespaces, ({ metadata }) =>
           stores.services
             .list(metadata.name)

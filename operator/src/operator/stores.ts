@@ -34,7 +34,7 @@ export function startStores(
     models: startReflector(deps, { resource: models }, signal).store,
     services: startReflector(
       deps,
-      { resource: inferenceServices, indexes: { model: modelOfService, judged: judgedServices } },
+      { resource: inferenceServices, indexes: { model: modelOfService, judged: judgedServices, peer: peersOfService } },
       signal,
     ).store,
     keys: startReflector(deps, { resource: accessKeys, indexes: { service: servicesOfKey } }, signal).store,
@@ -75,6 +75,10 @@ function identityOfPeer({ spec }: Peer): readonly string[] {
 
 function modelOfService({ metadata, spec }: InferenceService): readonly string[] {
   return [keyOf({ namespace: metadata.namespace ?? '', name: spec.modelRef.name })]
+}
+
+function peersOfService({ spec }: InferenceService): readonly string[] {
+  return (spec.placement?.peers ?? []).map(({ name }) => name)
 }
 
 function servicesOfKey({ metadata, spec }: AccessKey): readonly string[] {

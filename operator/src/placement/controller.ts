@@ -1,10 +1,14 @@
 import type { InferenceService, InferenceServiceStatus } from '../api/inference-service.ts'
 import type { Model } from '../api/model.ts'
-import type { RemoteWork, Work } from '../api/remote-work.ts'
+import { ownName, type PlacementCandidate } from '../api/placement.ts'
+import type { RemoteWork } from '../api/remote-work.ts'
 import { apiVersion } from '../api/resource.ts'
 import { classOfNamespace, raisedClass } from '../egresspolicy/data-class.ts'
-import { modelState } from '../inferenceservice/model-state.ts'
-import { serviceLabel } from '../inferenceservice/names.ts'
+import { type ModelState, modelState } from '../inferenceservice/model-state.ts'
+import { revisionLabel, serviceLabel } from '../inferenceservice/names.ts'
+import { revisionOf } from '../inferenceservice/revision.ts'
+import type { WorkerSettings } from '../inferenceservice/settings.ts'
+import { workerPod } from '../inferenceservice/worker-pod.ts'
 import { isAlreadyExists } from '../kube/api-error.ts'
 import type { Applier } from '../kube/apply-if-changed.ts'
 import type { Namespace } from '../kube/builtin.ts'
@@ -16,11 +20,14 @@ import type { EventRecorder } from '../kube/events.ts'
 import { inferenceServices, remoteWorks } from '../kube/hansa-resources.ts'
 import { type Live, refOf, refOfKey } from '../kube/resource.ts'
 import type { Store } from '../kube/store.ts'
-import { peerLabel, placementManager, remoteWorkFinalizer, remoteWorkName } from './names.ts'
+import { statusCandidates } from './candidates.ts'
+import { type DivideDeps, type Divided, divide } from './divide.ts'
+import { isDivided } from './managed.ts'
+import { partLabel, peerLabel, placementManager, remoteWorkFinalizer, remoteWorkName } from './names.ts'
 import { ownerStatus, peersReady } from './owners.ts'
 import { type Placement, planPlacement } from './plan.ts'
 
-export type PlacementDeps = {
+export type PlacementDeps = Omit<DivideDeps, 'remoteWorks'> & {
   client: KubeClient
   applier: Applier
   events: EventRecorder
@@ -29,7 +36,9 @@ export type PlacementDeps = {
   models: Pick<Store<Model>, 'get'>
   namespaces: Pick<Store<Namespace>, 'get'>
   /** Index `service` holds `namespace/name` of the InferenceService. */
-  remoteWorks: Pick<Store<RemoteWork, 'service'>, 'byIndex'>
+  remoteWorks: Pick<Store<RemoteWork, 'service' | 'peer'>, 'byIndex' | 'list'>
+  /** Of our own workers; what they are told makes their revision. */
+  settings: WorkerSettings
 }
 
 /** Keeps a RemoteWork for each peer that one InferenceService names, and says in its status how they stand; key `namespace/name`. */
@@ -39,24 +48,39 @@ export async function reconcilePlacement(
   deps: PlacementDeps,
 ): Promise<ReconcileResult> {
   const service = deps.services.get(refOfKey(key))
+  if (service === undefined || !isDivided(service.spec)) {
+    deps.refusals.forget(`${key} `)
+    deps.steady.forget(key)
+  }
   // RemoteWorks carry an owner reference: Kubernetes' garbage collector deletes them, and their finalizer ends the work.
   if (service === undefined || service.metadata.deletionTimestamp !== undefined) return {}
   const { namespace = '', uid } = service.metadata
   const works = deps.remoteWorks
     .byIndex('service', key)
     .filter(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid))
-  if (service.spec.placement === undefined && works.length === 0 && service.status?.owners === undefined) return {}
+  const { owners, candidates } = service.status ?? {}
+  const isPlaced = owners !== undefined || candidates !== undefined
+  if (service.spec.placement === undefined && works.length === 0 && !isPlaced) return {}
 
   const { name } = service.spec.modelRef
   const labels = deps.namespaces.get({ name: namespace })?.metadata.labels
+  const model = modelState(name, deps.models.get({ namespace, name }))
+  const dataClass = raisedClass(classOfNamespace(labels), service.spec.dataClass)
+  const template = templateOf(service, model, deps.settings)
+  const divided = isDivided(service.spec)
+    ? divide({ service, model, template, dataClass, namespaceLabels: labels, works }, deps)
+    : undefined
   const placement = planPlacement({
-    service,
-    model: modelState(name, deps.models.get({ namespace, name })),
-    dataClass: raisedClass(classOfNamespace(labels), service.spec.dataClass),
-    works,
+    ...{ service, model, dataClass, works },
     now: deps.clock.now(),
+    revision: template === undefined ? undefined : revisionOf(template),
+    ...(divided !== undefined && { shares: divided.shares }),
   })
-  for (const { peer, work } of placement.create) await create(service, peer, work, deps, signal)
+  for (const each of placement.create) await create(service, each, deps, signal)
+  for (const { work, revision } of placement.relabel) {
+    const changed = { metadata: { labels: { [revisionLabel]: revision } } }
+    await deps.client.patch(remoteWorks, refOf(work), changed, { signal, fieldManager: placementManager })
+  }
   for (const work of placement.remove) {
     const { uid: workUid } = work.metadata
     await deps.client.delete(remoteWorks, refOf(work), {
@@ -65,15 +89,21 @@ export async function reconcilePlacement(
       ...(workUid !== undefined && { uid: workUid }),
     })
   }
-  await writeStatus(service, placement, deps, signal)
-  const { afterSeconds } = placement
-  return afterSeconds === undefined ? {} : { afterSeconds }
+  await writeStatus(service, placement, divided, deps, signal)
+  const after = Math.min(
+    placement.afterSeconds ?? Number.POSITIVE_INFINITY,
+    divided?.afterSeconds ?? Number.POSITIVE_INFINITY,
+  )
+  return after === Number.POSITIVE_INFINITY ? {} : { afterSeconds: after }
+}
+
+function templateOf(service: InferenceService, { servable }: ModelState, settings: WorkerSettings) {
+  return servable === undefined ? undefined : workerPod(service, servable.model, servable.entrypoint, settings)
 }
 
 async function create(
   service: Live<InferenceService>,
-  peer: string,
-  work: Work,
+  { peer, work, part = 0, revision }: Placement['create'][number],
   { client }: PlacementDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -83,8 +113,14 @@ async function create(
     kind: 'RemoteWork',
     metadata: {
       namespace,
-      name: remoteWorkName({ name, uid }, peer, work),
-      labels: { 'app.kubernetes.io/managed-by': 'hansa', [serviceLabel]: name, [peerLabel]: peer },
+      name: remoteWorkName({ name, uid }, peer, work, part),
+      labels: {
+        'app.kubernetes.io/managed-by': 'hansa',
+        [serviceLabel]: name,
+        [peerLabel]: peer,
+        ...(revision !== undefined && { [revisionLabel]: revision }),
+        ...(part > 0 && { [partLabel]: String(part) }),
+      },
       ownerReferences: [
         { apiVersion, kind: 'InferenceService', name, uid, controller: true, blockOwnerDeletion: true },
       ],
@@ -104,9 +140,11 @@ async function create(
 async function writeStatus(
   service: Live<InferenceService>,
   placement: Placement,
+  divided: Divided | undefined,
   deps: PlacementDeps,
   signal: AbortSignal,
 ): Promise<void> {
+  const candidates = divided === undefined ? undefined : statusCandidates(divided.decision.candidates, divided.now)
   const owners = placement.owners.map(ownerStatus)
   const condition = peersReady(owners)
   const before = conditionOf(service.status?.conditions, 'PeersReady')
@@ -114,6 +152,7 @@ async function writeStatus(
   // Only what is ours: the other fields of the status are those of the controller of the workers here.
   const status: InferenceServiceStatus = {
     ...(owners.length > 0 && { owners }),
+    ...(candidates !== undefined && { candidates }),
     ...(condition !== undefined && {
       conditions: setConditions(
         before === undefined ? [] : [before],
@@ -125,7 +164,9 @@ async function writeStatus(
   const desired = { apiVersion, kind: 'InferenceService', metadata: refOf(service), status }
   const written = await deps.applier.applyStatus(inferenceServices, desired, service, { signal })
   // What was not written is no transition: the store may be behind what was said already.
-  if (written === service || condition === undefined) return
+  if (written === service) return
+  announceMoves(service, candidates ?? [], deps)
+  if (condition === undefined) return
   if (before?.status === condition.status && before.reason === condition.reason) return
   deps.events.record(service, {
     type: condition.status === 'False' && condition.reason !== 'PeerProgressing' ? 'Warning' : 'Normal',
@@ -133,4 +174,24 @@ async function writeStatus(
     action: 'Place',
     note: condition.message,
   })
+}
+
+/** An event for each change of who runs how many workers. */
+function announceMoves(
+  service: InferenceService,
+  after: readonly PlacementCandidate[],
+  { events, metrics }: Pick<PlacementDeps, 'events' | 'metrics'>,
+): void {
+  const before = new Map((service.status?.candidates ?? []).map(({ owner, replicas }) => [owner, replicas]))
+  const changed = after.filter(({ owner, replicas }) => (before.get(owner) ?? 0) !== replicas)
+  if (changed.length === 0) return
+  const words = changed.map(({ owner, replicas }) => `${owner} ${before.get(owner) ?? 0} to ${replicas}`).join(', ')
+  events.record(service, { type: 'Normal', reason: 'Placed', action: 'Place', note: `workers: ${words}` })
+  const difference = (isOwn: boolean) =>
+    changed
+      .filter(({ owner }) => (owner === ownName) === isOwn)
+      .reduce((sum, { owner, replicas }) => sum + replicas - (before.get(owner) ?? 0), 0)
+  const [home, away] = [difference(true), difference(false)]
+  if (home < 0 && away > 0) metrics.moved('ToPeers', Math.min(-home, away))
+  if (home > 0 && away < 0) metrics.moved('Home', Math.min(home, -away))
 }

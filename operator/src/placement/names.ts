@@ -7,16 +7,20 @@ export const placementManager = 'hansa-placement'
 /** Label of a RemoteWork: the Peer that it asks. */
 export const peerLabel = 'hansa.dev/peer'
 
+/** Label of a RemoteWork that is one of several parts: its number. */
+export const partLabel = 'hansa.dev/part'
+
 /** On each RemoteWork that may have been asked for, so that its end reaches the peer. */
 export const remoteWorkFinalizer = 'hansa.dev/remote-work'
 
 /**
  * `<service>-<peer>-<8 hex digits>`: at most 90 characters. The digits are of all that is asked for, and of the service's uid, so
- * that neither another state of the service nor a later service of the same name has the same name.
+ * that neither another state of the service nor a later service of the same name has the same name. `part` tells parts of one
+ * peer's workers apart that ask for the same.
  */
-export function remoteWorkName(service: { name: string; uid: string }, peer: string, work: Work): string {
+export function remoteWorkName(service: { name: string; uid: string }, peer: string, work: Work, part = 0): string {
   const hash = createHash('sha256')
-    .update(canonicalJson([service.uid, peer, work]))
+    .update(canonicalJson([service.uid, peer, work, ...(part === 0 ? [] : [part])]))
     .digest('hex')
   return `${service.name}-${peer}-${hash.slice(0, 8)}`
 }
@@ -24,4 +28,9 @@ export function remoteWorkName(service: { name: string; uid: string }, peer: str
 /** Whether two ask for the same, whichever attempt it is. */
 export function isSameWork(one: Work, other: Work): boolean {
   return canonicalJson({ ...one, attempt: 1 }) === canonicalJson({ ...other, attempt: 1 })
+}
+
+/** Whether two ask for workers of the same kind, however many. */
+export function isSameKind(one: Work, other: Work): boolean {
+  return isSameWork({ ...one, replicas: 1 }, { ...other, replicas: 1 })
 }

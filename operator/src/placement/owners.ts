@@ -11,8 +11,8 @@ export type OwnerStatus = NonNullable<InferenceServiceStatus['owners']>[number]
 const maxMessage = 2048
 
 /** How it stands at one peer, as `status.owners` says it. */
-export function ownerStatus({ peer, wanted, current, superseded, unplaced }: OwnerPlan): OwnerStatus {
-  const seen = [current, superseded].filter((each) => each !== undefined)
+export function ownerStatus({ peer, wanted, current, superseded, more = [], unplaced }: OwnerPlan): OwnerStatus {
+  const seen = [current, superseded, ...more].filter((each) => each !== undefined)
   const status = current?.status
   const why = unplaced ?? whyNotReady(current)
   const meanwhile =

@@ -7,6 +7,7 @@ import { type Clock, sleep } from '../kube/clock.ts'
 import type { Source } from '../kube/controller.ts'
 import { keyOf, type Live, refOf } from '../kube/resource.ts'
 import type { Store } from '../kube/store.ts'
+import { elsewhere, isDivided } from '../placement/managed.ts'
 import { createRecommendations, type Recommendations } from './recommendations.ts'
 import { askedWorkers, type Decision, type Load, type Scaling, wantedWorkers } from './wanted-workers.ts'
 
@@ -65,7 +66,7 @@ export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
           ? known.current
           : own.length === 0
             ? Math.max(1, minReplicas)
-            : Math.max(...own.map(({ spec }) => spec.replicas ?? 1)),
+            : Math.max(...own.map(({ spec }) => spec.replicas ?? 1), inAll(service)),
       targetInFlight,
       recommendations: createRecommendations(),
       readySince: undefined,
@@ -80,7 +81,9 @@ export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
     const key = keyFor(service)
     const now = seconds()
     const { scaling } = service.spec
-    const ready = deployments.byIndex('service', key).some(({ status }) => (status?.readyReplicas ?? 0) > 0)
+    const ready =
+      deployments.byIndex('service', key).some(({ status }) => (status?.readyReplicas ?? 0) > 0) ||
+      (isDivided(service.spec) && elsewhere(service).ready > 0)
     state.readySince = ready ? (state.readySince ?? now) : undefined
     const meanInFlight = demand.window(key, scaling.scaleUpWindowSeconds)?.meanInFlight ?? 0
     const { inFlight, held } = demand.now(key)
@@ -162,6 +165,11 @@ export function startScaler(deps: ScalerDeps, signal: AbortSignal): Scaler {
       },
     },
   }
+}
+
+/** Workers that were wanted last, those at peers too. */
+function inAll({ spec, status }: InferenceService): number {
+  return isDivided(spec) ? (status?.desiredReplicas ?? 0) : 0
 }
 
 function scales({ metadata, spec }: InferenceService): boolean {

@@ -92,10 +92,7 @@ export const anyFacts: fc.Arbitrary<PlacementFacts> = fc
     dataClass: fc.constantFrom('Internal' as const, 'Internal' as const, 'Confidential' as const),
     gpus: fc.constantFrom(0, 1, 1, 2),
     gpuModel: fc.option(fc.constantFrom('H200', 'L4'), { nil: undefined, freq: 1 }),
-    withheld: fc.option(fc.constant({ reason: 'NotPlaced', message: 'it lies on a claim' }), {
-      nil: undefined,
-      freq: 12,
-    }),
+    withheld: seldom(fc.constant({ reason: 'NotPlaced', message: 'it lies on a claim' })),
     policies: fc
       .array(policy, { maxLength: 3 })
       .chain((specs) =>

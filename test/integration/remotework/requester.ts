@@ -25,6 +25,7 @@ import { Registry } from 'prom-client'
 import { identityOf, peerOf, type TestOwner, testOwner } from '../../builders/federation.ts'
 import { model } from '../../builders/model.ts'
 import { type Delivery, type ScriptedPeer, scriptedPeer, sealOf } from '../../builders/scripted-peer.ts'
+import { workerSettings } from '../../builders/worker-settings.ts'
 import { installDefinitions } from '../../cluster/definitions.ts'
 import { type Owner, startOwner } from '../../cluster/owner.ts'
 import { clientFor, testLog, eventually as within } from '../kube/harness.ts'
@@ -208,6 +209,7 @@ async function startControllers(client: KubeClient, us: TestOwner, kubeconfig: s
         seal: sealOf(us, systemClock),
         openMessage,
         systemNamespace,
+        settings: workerSettings,
         concurrency: 4,
         clock: systemClock,
         log: testLog,

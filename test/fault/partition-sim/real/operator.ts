@@ -9,6 +9,7 @@ import { startRequester } from '@hansa/operator/operator/requester.ts'
 import { startStores } from '@hansa/operator/operator/stores.ts'
 import { startPeerController } from '@hansa/operator/peer/start.ts'
 import { Registry } from 'prom-client'
+import { workerSettings } from '../../../builders/worker-settings.ts'
 import { testLog as log } from '../../../integration/kube/harness.ts'
 import { systemNamespace } from './names.ts'
 
@@ -30,7 +31,7 @@ export function startSharing(
   const deps = { client, log, registry, clock, events, seal, openMessage, systemNamespace }
   const controllers = [
     startPeerController({ ...deps, ...stores, asks }, signal),
-    startRequester({ ...deps, stores, concurrency: 4 }, signal),
+    startRequester({ ...deps, stores, settings: workerSettings, concurrency: 4 }, signal),
     ...startGuests({ ...deps, asks }, stores, signal),
   ]
   return {
