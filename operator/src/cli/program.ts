@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { KubeClient } from '../kube/client-types.ts'
 import type { Connect, ConnectOptions } from './connect.ts'
 import { exitCodeHelp, exitCodes } from './exit-code.ts'
+import { addExplainCommand } from './explain-commands.ts'
 import { addFreezeCommands } from './freeze-commands.ts'
 import { addGuestCommands } from './guest-commands.ts'
 import { addIdentityCommands } from './identity-commands.ts'
@@ -93,6 +94,7 @@ export function createProgram(deps: ProgramDeps): Command {
       if (!well) deps.setExitCode(exitCodes.notReady)
     })
 
+  addExplainCommand(program, deps, withClient)
   addRolloutCommands(program, deps, withClient)
 
   const model = program.command('model').description('Models').helpCommand(false)
