@@ -88,7 +88,7 @@ export async function serveGateway(settings: ServingSettings, deps: GatewayDeps)
   const routes = new RouteTable({
     hold: { clock, bytes: new ByteBudget(heldBytes), onWaiting: () => hurryDemand() },
     port: settings.workerPort,
-    peers: dataPath === undefined ? undefined : { callerOf: dataPath.callerOf, book },
+    peers: dataPath === undefined ? undefined : { callerOf: dataPath.callerOf, isSilent: dataPath.isSilent, book },
     now,
     random,
     connectorFor: (namespace, service) =>

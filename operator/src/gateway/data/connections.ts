@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import type { ClientHttp2Session, Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
@@ -9,7 +9,7 @@ import { type Clock, sleep } from '../../kube/clock.ts'
 import { messageOf } from '../../process/errors.ts'
 import type { Logger } from '../../process/log.ts'
 import type { DataPeer, DataPeers } from './data-peers.ts'
-import { callSession, serveSession } from './data-session.ts'
+import { callSession, isSilent, serveSession } from './data-session.ts'
 import type { DataMetrics } from './metrics.ts'
 
 /** Who calls on a connection: on `data` its dialler, on `reverse` its acceptor, so that a member behind NAT can be called too. */
@@ -23,6 +23,8 @@ type Connection = {
   readonly inbound: boolean
   /** Set where we call. */
   readonly caller: ClientHttp2Session | undefined
+  /** Another is being opened in its place. */
+  isOld: boolean
 }
 
 export type Connections = {
@@ -30,6 +32,8 @@ export type Connections = {
   readonly address: string
   /** A session on which this peer can be called; undefined when there is none now. */
   callerOf(peerName: string): ClientHttp2Session | undefined
+  /** Whether the gateway of a peer has not been heard of for a moment on the connection on which we call it. */
+  isSilent(peerName: string): boolean
   /** Of each connection its peer, and whose calls go over it. */
   list(): Iterable<[peer: string, calls: 'ours' | 'theirs']>
   close(): Promise<void>
@@ -54,7 +58,8 @@ const dialSeconds = 15
 const longestPauseMs = 30_000
 /** Connections do not grow old, so that certificates are shown anew; both sides' are valid for longer. */
 const longestLifeMs = 3_600_000
-const drainMs = 60_000
+// Requests of users may take up to an hour; what is not over then is repeated or cut.
+const drainMs = 300_000
 
 /** Keeps connections with the gateways of all peers: dials those that we reach, takes those that reach us. */
 export async function startConnections(deps: ConnectionDeps): Promise<Connections> {
@@ -63,6 +68,8 @@ export async function startConnections(deps: ConnectionDeps): Promise<Connection
   const dialling = new Map<string, AbortController>()
   const stopping = new AbortController()
   const { signal } = stopping
+  const wake = new EventEmitter()
+  wake.setMaxListeners(0)
 
   const of = (peerName: string) => [...open].filter((each) => each.peerName === peerName)
   const isUsable = ({ session }: Connection) => !session.closed && !session.destroyed
@@ -78,9 +85,12 @@ export async function startConnections(deps: ConnectionDeps): Promise<Connection
         clock,
         handle: (stream, headers) => deps.handle(peerName, stream, headers),
       })
-    const connection: Connection = { peerName, socket, session, inbound, caller }
+    const connection: Connection = { peerName, socket, session, inbound, caller, isOld: false }
     open.add(connection)
-    const cancelRetire = clock.after(lifeOf(socket, certPem) * (0.8 + random() * 0.2), () => retire(connection))
+    replaced(connection)
+    // Whoever dialled goes first, since only they can open another.
+    const share = inbound ? 0.95 + random() * 0.05 : 0.75 + random() * 0.15
+    const cancelRetire = clock.after(lifeOf(socket, certPem) * share, () => replace(connection))
     session.on('close', () => {
       cancelRetire()
       open.delete(connection)
@@ -88,6 +98,25 @@ export async function startConnections(deps: ConnectionDeps): Promise<Connection
     })
     log.info({ peer: peerName, purpose, inbound, address: socket.remoteAddress }, 'data connection open')
     return connection
+  }
+
+  /** Opens another before this one takes no more calls, so that there is never none. */
+  function replace(connection: Connection): void {
+    connection.isOld = true
+    if (connection.inbound || peers.get(connection.peerName)?.dial === undefined) retire(connection)
+    else {
+      wake.emit('old')
+      // Where no other comes about.
+      const cancel = clock.after(drainMs, () => retire(connection))
+      connection.session.on('close', cancel)
+    }
+  }
+
+  /** Retires those of the same kind that are old. */
+  function replaced({ peerName, caller }: Connection): void {
+    for (const each of of(peerName)) {
+      if (each.isOld && (each.caller === undefined) === (caller === undefined)) retire(each)
+    }
   }
 
   /** No more calls; ends with those under way, or is cut after a while: transfers go on from where they were cut. */
@@ -134,9 +163,15 @@ export async function startConnections(deps: ConnectionDeps): Promise<Connection
     for (let failures = 0; !until.aborted; ) {
       // One of either kind serves: the other side may have opened it.
       const wantsCaller = purpose === 'data'
-      const one = of(peerName).find((each) => isUsable(each) && (each.caller !== undefined) === wantsCaller)
+      const one = of(peerName).find(
+        (each) => isUsable(each) && !each.isOld && (each.caller !== undefined) === wantsCaller,
+      )
       if (one !== undefined) {
-        await Promise.race([ended(one.session), sleep(clock, 5000, until)])
+        const over = new AbortController()
+        const changed = once(wake, 'old', { signal: over.signal }).catch(() => undefined)
+        const ended = once(one.session, 'close', { signal: over.signal }).catch(() => undefined)
+        await Promise.race([ended, changed, sleep(clock, 5000, AbortSignal.any([until, over.signal]))])
+        over.abort()
         continue
       }
       const peer = peers.get(peerName)
@@ -203,11 +238,26 @@ export async function startConnections(deps: ConnectionDeps): Promise<Connection
   const unsubscribe = peers.subscribe(look)
   look()
 
+  /** A session on which a peer can be called; one that grows old only where there is no other. */
+  function callerOf(peerName: string): ClientHttp2Session | undefined {
+    let found: Connection | undefined
+    for (const each of open) {
+      if (each.caller === undefined || each.peerName !== peerName || !isUsable(each)) continue
+      if (!each.isOld) return each.caller
+      found = each
+    }
+    return found?.caller
+  }
+
   // listen with a port always gives an AddressInfo; the string form is for pipes.
   const { port } = server.address() as AddressInfo
   return {
     address: `${deps.host.includes(':') ? `[${deps.host}]` : deps.host}:${port}`,
-    callerOf: (peerName) => of(peerName).find((each) => each.caller !== undefined && isUsable(each))?.caller,
+    callerOf,
+    isSilent: (peerName) => {
+      const session = callerOf(peerName)
+      return session !== undefined && isSilent(session, clock.monotonic())
+    },
     list: () => [...open].map(({ peerName, caller }) => [peerName, caller === undefined ? 'theirs' : 'ours']),
     close: async () => {
       stopping.abort()
@@ -221,13 +271,6 @@ export async function startConnections(deps: ConnectionDeps): Promise<Connection
       await closed
     },
   }
-}
-
-function ended(session: Http2Session): Promise<void> {
-  return new Promise((resolve) => {
-    if (session.closed || session.destroyed) resolve()
-    else session.once('close', () => resolve())
-  })
 }
 
 /** Until either certificate is about to end, an hour at most. */

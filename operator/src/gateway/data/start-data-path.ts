@@ -53,6 +53,7 @@ export type DataPath = {
   url: string
   limits: PeerLimits
   callerOf: Connections['callerOf']
+  isSilent: Connections['isSilent']
   /** What peers run for us. */
   works: Store<RemoteWork, 'uid'>
   /** What we run for peers. */
@@ -157,6 +158,7 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
     url: internal.url,
     limits: settings.limits,
     callerOf: connections.callerOf,
+    isSilent: connections.isSilent,
     works: works.store,
     guests: guests.store,
     termsOf: (guest) => terms.get(guest),

@@ -27,11 +27,11 @@ export function pickWorker<U extends Upstream>(
   return best
 }
 
-/** Those that were not tried and are healthy; all that were not tried when none is. */
+/** Those that were not tried and are healthy; where none is, all that may be asked at all. */
 export function candidatesOf<U extends Upstream>(upstreams: readonly U[], tried: readonly Upstream[]): readonly U[] {
   const untried = tried.length === 0 ? upstreams : upstreams.filter((each) => !tried.includes(each))
   const healthy = untried.filter((each) => !each.isEjected())
-  return healthy.length > 0 ? healthy : untried
+  return healthy.length > 0 ? healthy : untried.filter((each) => !each.isOut())
 }
 
 /** Undefined when there is at most one revision, which is the common case. */

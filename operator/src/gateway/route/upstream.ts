@@ -49,6 +49,7 @@ export abstract class Upstream {
   counts: RevisionCounts
   outstanding = 0
   ejectedUntil = 0
+  #refusedUntil = 0
   #fullUntil = 0
   #fullAt = 0
   #failures = 0
@@ -66,6 +67,11 @@ export abstract class Upstream {
   /** Lets what is under way finish; the request deadlines bound how long that takes. */
   abstract retire(): Promise<void>
   abstract destroy(): Promise<void>
+
+  /** It has said no, or cannot be reached at all: it is not used even where all others are ejected. */
+  isOut(): boolean {
+    return this.#refusedUntil > this.#health.now()
+  }
 
   isEjected(): boolean {
     return this.ejectedUntil > this.#health.now()
@@ -94,6 +100,7 @@ export abstract class Upstream {
       this.#failures = 0
       this.#ejections = 0
       this.ejectedUntil = 0
+      this.#refusedUntil = 0
       return
     }
     if (result === 'draining') {
@@ -104,6 +111,7 @@ export abstract class Upstream {
     if (this.#failures < ejectAfter[result] || this.isEjected()) return
     const backoff = Math.min(longestEjectionMs, firstEjectionMs * 2 ** this.#ejections)
     this.ejectedUntil = this.#health.now() + backoff * (0.75 + 0.5 * this.#health.random())
+    if (result === 'refused') this.#refusedUntil = this.ejectedUntil
     this.#ejections = Math.min(this.#ejections + 1, 10)
     this.#failures = 0
   }

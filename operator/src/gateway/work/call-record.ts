@@ -56,11 +56,13 @@ export class CallRecord {
   }
 
   sent(chunk: Buffer): void {
+    if (this.#seen) return
     this.#requestBytes += chunk.length
     this.#request?.update(chunk)
   }
 
   got(chunk: Buffer): void {
+    if (this.#seen) return
     this.#responseBytes += chunk.length
     this.#response?.update(chunk)
   }

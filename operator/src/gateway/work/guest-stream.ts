@@ -24,8 +24,9 @@ export class GuestStream {
   readonly response: UserResponse
   readonly #stream: ServerHttp2Stream
   readonly #deps: GuestStreamDeps
-  readonly #requestHash: Hash | undefined
-  readonly #responseHash: Hash | undefined
+  /** Undefined once they were read: more of a body may still come. */
+  #requestHash: Hash | undefined
+  #responseHash: Hash | undefined
   requestBytes = 0
   responseBytes = 0
   /** The answer says that no worker has seen the request. */
@@ -33,6 +34,7 @@ export class GuestStream {
   #status = 0
   #complete: boolean
   #reading = false
+  #isSealed = false
   #ended = Promise.withResolvers<void>()
   #cancelBodyStall: (() => void) | undefined
   #cancelReaderStall: (() => void) | undefined
@@ -65,7 +67,11 @@ export class GuestStream {
 
   digests(): { request: Buffer; response: Buffer } | undefined {
     if (this.#requestHash === undefined || this.#responseHash === undefined) return undefined
-    return { request: this.#requestHash.digest(), response: this.#responseHash.digest() }
+    this.#isSealed = true
+    const digests = { request: this.#requestHash.digest(), response: this.#responseHash.digest() }
+    this.#requestHash = undefined
+    this.#responseHash = undefined
+    return digests
   }
 
   /** Ends the answer, once the exchange has; the receipt goes with it. */
@@ -134,7 +140,7 @@ export class GuestStream {
     this.#reading = true
     const stream = this.#stream
     stream.on('data', (chunk: Buffer) => {
-      this.requestBytes += chunk.length
+      if (!this.#isSealed) this.requestBytes += chunk.length
       this.#requestHash?.update(chunk)
       this.#deps.onBytes('received', chunk.length)
       this.#watchBody()

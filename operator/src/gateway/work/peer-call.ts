@@ -15,6 +15,8 @@ type AnswerHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler['onRespon
 export class PeerCall implements Dispatcher.DispatchController {
   #stream: ClientHttp2Stream | undefined
   #done = false
+  /** The end came; trailers may follow. */
+  #isEnded = false
   #status = 0
   #trailer: unknown
   aborted = false
@@ -94,10 +96,14 @@ export class PeerCall implements Dispatcher.DispatchController {
     // A stream that was reset ends too. Node tells of trailers a tick after the end that came with them.
     stream.on('end', () => {
       const isWhole = stream.rstCode === constants.NGHTTP2_NO_ERROR && this.#status > 0 && !session.destroyed
-      if (isWhole) process.nextTick(() => this.#complete(stream))
+      if (!isWhole) return
+      this.#isEnded = true
+      process.nextTick(() => this.#complete(stream))
     })
     stream.on('error', () => undefined)
-    stream.on('close', () => this.#fail(this.#whyClosed(stream, session.closed || session.destroyed)))
+    stream.on('close', () => {
+      if (!this.#isEnded) this.#fail(this.#whyClosed(stream, session.closed || session.destroyed))
+    })
     // May abort.
     this.#handler.onRequestStart?.(this, {})
     if (stream.closed || body === null) return

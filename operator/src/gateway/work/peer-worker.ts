@@ -10,6 +10,8 @@ import { PeerCall } from './peer-call.ts'
 export type PeerLines = {
   /** A session on which this peer can be called; undefined when there is none now. */
   callerOf(peerName: string): ClientHttp2Session | undefined
+  /** Whether that session has given no sign of life for a moment. */
+  isSilent(peerName: string): boolean
   /** Where it is written what peers did for us; without it nothing of it can be proven later. */
   book?: ReceiptBook | undefined
 }
@@ -41,7 +43,15 @@ export class PeerWorker extends Upstream {
   }
 
   override isEjected(): boolean {
-    return super.isEjected() || this.#deps.lines.callerOf(this.at.peer) === undefined
+    return super.isEjected() || !this.#isConnected || this.#deps.lines.isSilent(this.at.peer)
+  }
+
+  override isOut(): boolean {
+    return super.isOut() || !this.#isConnected
+  }
+
+  get #isConnected(): boolean {
+    return this.#deps.lines.callerOf(this.at.peer) !== undefined
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
