@@ -8,15 +8,12 @@ const salt = z
   .string()
   .max(22)
   .regex(/^[A-Za-z0-9_-]{22}$/)
-/** When the gateway wrote it, by its clock. */
-const at = z.int().min(0)
 
-/** What a gateway writes into its spool and its ledger takes: see `ReceiptBook`. */
-export const recordSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('Served'), at, peer: objectName, receipt: receiptSchema, salt }),
+/** A `GatewayRecord`: what a gateway writes into its spool and its ledger takes. */
+export const recordSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('Served'), peer: objectName, receipt: receiptSchema, salt }),
   z.strictObject({
-    kind: z.literal('Sent'),
-    at,
+    type: z.literal('Sent'),
     peer: objectName,
     request: z.strictObject({
       id: shape.id,
@@ -33,8 +30,7 @@ export const recordSchema = z.discriminatedUnion('kind', [
     }),
   }),
   z.strictObject({
-    kind: z.literal('Seen'),
-    at,
+    type: z.literal('Seen'),
     peer: objectName,
     answer: z.strictObject({
       id: shape.id,
@@ -50,7 +46,6 @@ export const recordSchema = z.discriminatedUnion('kind', [
     }),
   }),
 ])
-export type LedgerRecord = z.infer<typeof recordSchema>
 
 /** Most records of one batch, and most bytes of its body. */
 export const batchLimits = { records: 500, bytes: 512 * 1024 }

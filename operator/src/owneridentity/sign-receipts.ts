@@ -36,7 +36,6 @@ const bodySchema = z.discriminatedUnion('kind', [
     message: checkpointSchema.pick({ size: true, root: true }).strict(),
   }),
 ])
-export type SignBody = z.input<typeof bodySchema>
 
 /**
  * Signs claims, settlements, cosignatures and checkpoints for the ledger with the key Receipt of an Identity, and nothing else: who

@@ -1,28 +1,20 @@
-import type { DataClass, LeasePrice } from '../../api/owner-scalars.ts'
+import type { LeasePrice } from '../../api/owner-scalars.ts'
 import { parseDateTime } from '../../federation/date-time.ts'
 import type { MessageOf } from '../../federation/messages.ts'
 import type { SeenAnswer, SentRequest } from '../../gateway/receipts/receipt-book.ts'
 import { leafHash, type Receipt, receiptBytes } from '../receipt.ts'
+import type { Grant } from '../store/store.ts'
 import { judgeReceipt } from './judge-receipt.ts'
 import { type Claim, costOf, samePrice, unitsOf } from './make-claim.ts'
 import { receiptRoot } from './receipt-root.ts'
 
 /** What we asked for and were granted, as we know it. */
-export type Terms = {
-  price: LeasePrice | undefined
-  dataClass: DataClass
-  purpose: string
-  replicas: number
-  gpusPerReplica: number
-  drainSeconds: number
-  /** When we first knew of the grant, milliseconds since 1970. */
-  since: number
-}
+export type Terms = { price: LeasePrice | undefined; asked: NonNullable<Grant['asked']> | undefined }
 
 /** Of a request what our gateways wrote; `seen` is missing where one died before the answer ended. */
 export type Known = {
-  sent: Pick<SentRequest, 'model' | 'caller' | 'dataClass' | 'purpose'> & { at: number }
-  seen: (SeenAnswer & { at: number }) | undefined
+  sent: Pick<SentRequest, 'model' | 'caller' | 'dataClass' | 'purpose'>
+  seen: SeenAnswer | undefined
 }
 
 export type Dispute = MessageOf<'Settlement'>['disputes'][number]
@@ -46,6 +38,7 @@ export type Judging = {
 /** Pods start before we hear of the grant, and are counted by a clock that is not ours. */
 const slackSeconds = 120
 const maxDisputes = 64
+const nothingAsked = { replicas: 0, gpusPerWorker: 0, drainSeconds: 0, since: 0 }
 
 /** Everything that is wrong with a claim; nothing: it is agreed. */
 export function judgeClaim(judging: Judging): Dispute[] {
@@ -96,8 +89,9 @@ function wrongTerms({ claim, gpuSecondsBefore, now }: Judging, terms: Terms): Di
       message: `it counts ${priceText(claim.price)}; granted was ${priceText(terms.price)}`,
     })
   }
-  const seconds = (now - terms.since) / 1000 + slackSeconds + terms.drainSeconds
-  const most = Math.ceil(terms.replicas * terms.gpusPerReplica * seconds)
+  const { replicas, gpusPerWorker, drainSeconds, since } = terms.asked ?? nothingAsked
+  const seconds = Math.max(0, now - since) / 1000 + slackSeconds + drainSeconds
+  const most = Math.ceil(replicas * gpusPerWorker * seconds)
   const all = gpuSecondsBefore + claim.units.reservedGPUSeconds
   if (all > most) {
     wrong.push({
