@@ -95,6 +95,16 @@ const environment = z.object({
   HANSA_OTLP_ENDPOINT: otlpEndpoint.optional().meta({ description: 'receiver of traces by OTLP/HTTP' }),
   HANSA_TRACE_SAMPLE: traceSample.meta({ description: 'share of new traces that are recorded, 0 to 1' }),
   HANSA_FETCH_URL: httpsUrl.optional().meta({ description: 'the fetch worker; set where owners are joined' }),
+  HANSA_LEDGER_URL: httpsUrl.optional().meta({ description: 'the ledger; without it no receipts are kept' }),
+  HANSA_RECEIPTS_BYTES: whole(1_048_576, 2 ** 40, 2 ** 28).meta({
+    description: 'size of the spool of receipts, beyond which nothing is done for peers',
+  }),
+  HANSA_RECEIPTS_ASK_SECONDS: number(0.05, 60, 2).meta({
+    description: 'how often the ledger is asked which grants are stopped',
+  }),
+  HANSA_RECEIPTS_DRAIN_SECONDS: number(0, 300, 10).meta({
+    description: 'time for the ledger to take the spool at shutdown',
+  }),
   HANSA_PEER_DATA_PORT: whole(0, 65_535, 8447).meta({ description: 'port for gateways of peers' }),
   HANSA_PEER_BLOBS_PORT: whole(0, 65_535, 8448).meta({ description: 'port for the fetch worker' }),
   HANSA_PEER_MAX_STREAMS: whole(1, 1000, 16).meta({ description: 'files that one peer gets at once' }),
@@ -124,6 +134,7 @@ export type ServingSettings = Omit<
   | 'namespace'
   | 'traceSample'
   | 'dataPath'
+  | 'receipts'
 > & { traceSample?: number }
 
 /** Reads the gateway's settings from environment variables. Throws SettingsInvalid naming every wrong one. */
@@ -172,6 +183,7 @@ export function gatewaySettings(env: Record<string, string | undefined>) {
     drainSeconds: parsed.HANSA_DRAIN_SECONDS,
     /** Undefined: no owners are joined. */
     dataPath: dataPathOf(parsed),
+    receipts: receiptsOf(parsed),
     traceSample: parsed.HANSA_TRACE_SAMPLE,
     otlpEndpoint: parsed.HANSA_OTLP_ENDPOINT,
     instance: parsed.POD_NAME,
@@ -187,6 +199,7 @@ function dataPathOf(env: z.infer<typeof environment>): DataPathSettings | undefi
     port: env.HANSA_PEER_DATA_PORT,
     internalPort: env.HANSA_PEER_BLOBS_PORT,
     fetchUrl: fetchUrl.replace(/\/$/, ''),
+    ledgerUrl: env.HANSA_LEDGER_URL?.replace(/\/$/, ''),
     trustDomain: env.HANSA_TRUST_DOMAIN,
     limits: {
       maxStreams: env.HANSA_PEER_MAX_STREAMS,
@@ -194,6 +207,17 @@ function dataPathOf(env: z.infer<typeof environment>): DataPathSettings | undefi
       bytesPerSecond: env.HANSA_PEER_BYTES_PER_SECOND,
       stallSeconds: env.HANSA_PEER_STALL_SECONDS,
     },
+  }
+}
+
+/** Undefined: no receipts are kept. */
+function receiptsOf(env: z.infer<typeof environment>) {
+  if (env.HANSA_LEDGER_URL === undefined || env.HANSA_FETCH_URL === undefined) return undefined
+  return {
+    ledgerUrl: env.HANSA_LEDGER_URL.replace(/\/$/, ''),
+    maxBytes: env.HANSA_RECEIPTS_BYTES,
+    idleMilliseconds: env.HANSA_RECEIPTS_ASK_SECONDS * 1000,
+    drainMilliseconds: env.HANSA_RECEIPTS_DRAIN_SECONDS * 1000,
   }
 }
 

@@ -9,6 +9,7 @@ import type { Logger } from '../process/log.ts'
 import { startTracing } from '../process/tracing.ts'
 import { createAccessLogger } from './access-log.ts'
 import { startDataPath } from './data/start-data-path.ts'
+import { startReceipts } from './receipts/start-receipts.ts'
 import { serveGateway } from './serve-gateway.ts'
 import type { GatewaySettings } from './settings.ts'
 import { tuneCollector } from './tune-collector.ts'
@@ -58,12 +59,17 @@ export async function startGateway(
           log,
           registry,
         })
-  const gateway = await serveGateway(settings, { identity, client, log, accessLog, registry, tracing, dataPath })
+  const book =
+    settings.receipts === undefined
+      ? undefined
+      : await startReceipts(settings, settings.receipts, { identity, log, registry })
+  const gateway = await serveGateway(settings, { identity, client, log, accessLog, registry, tracing, dataPath, book })
   return {
     url: gateway.url,
     close: async () => {
       // Requests under way go over the data path.
       await gateway.close()
+      await book?.close()
       await dataPath?.close()
       await tracing?.close()
       stopping.abort()

@@ -14,6 +14,7 @@ import type { Clock } from '../../kube/clock.ts'
 import type { Store } from '../../kube/store.ts'
 import { messageOf } from '../../process/errors.ts'
 import type { Logger } from '../../process/log.ts'
+import type { LedgerToPeer } from './ledger-to-peer.ts'
 import type { DataMetrics } from './metrics.ts'
 import { isGrantedIn } from './promised.ts'
 import { partOf } from './serve-blobs.ts'
@@ -26,6 +27,8 @@ export type PeerBlobDeps = {
   fetchUri: string
   /** Index `requestId` of GuestWorks in the namespace of the release. */
   works: Store<GuestWork, 'requestId'>
+  /** Takes messages of our ledger to those of peers. */
+  ledger?: LedgerToPeer | undefined
   callerOf: (peerName: string) => ClientHttp2Session | undefined
   /** Why there is no connection with a peer, where that is known. */
   problemOf: (peerName: string) => string
@@ -140,6 +143,10 @@ export async function servePeerBlobs(deps: PeerBlobDeps): Promise<{ url: string;
     },
     (request, response) => {
       response.on('error', () => undefined)
+      if (deps.ledger?.handles(request) === true) {
+        deps.ledger.answer(request, response).catch(() => response.destroy())
+        return
+      }
       answer(request, response).catch((error: unknown) => {
         const refused = error instanceof NoBlob ? error : new NoBlob(503, 'PeerUnreachable', messageOf(error))
         log.info({ reason: refused.reason, path: request.url?.slice(0, 400) }, refused.message)

@@ -15,11 +15,13 @@ import type { Logger } from '../../process/log.ts'
 import { type GuestTerms, readGuestTerms } from '../work/guest-terms.ts'
 import { type Connections, startConnections } from './connections.ts'
 import { followDataPeers } from './data-peers.ts'
+import { ledgerToPeer } from './ledger-to-peer.ts'
 import { type PeerLimits, PeerUse } from './limits.ts'
 import { dataMetrics } from './metrics.ts'
 import { ownBlobs } from './own-blobs.ts'
 import { followOwnCertificates, type StartCredentials } from './own-certificates.ts'
 import { servePeerBlobs } from './peer-blobs.ts'
+import { peerToLedger } from './peer-to-ledger.ts'
 import { slimGuestWork, slimRemoteWork } from './promised.ts'
 import { createBlobServer } from './serve-blobs.ts'
 import { type PeerHandler, refusePeer, servePeer } from './serve-peer.ts'
@@ -31,6 +33,8 @@ export type DataPathSettings = {
   /** For our fetch worker. */
   internalPort: number
   fetchUrl: string
+  /** Our ledger; undefined where none is kept. */
+  ledgerUrl?: string | undefined
   trustDomain: string
   limits: PeerLimits
 }
@@ -128,12 +132,21 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
   let serveWork: PeerHandler = (_peer, stream) => {
     refusePeer(stream, { status: 503, reason: 'Draining', message: 'the gateway does not serve yet' })
   }
+  const ledgerUri = spiffe(settings.trustDomain, own.namespace, 'hansa-ledger')
+  const ledger =
+    settings.ledgerUrl === undefined
+      ? undefined
+      : peerToLedger({ url: settings.ledgerUrl, uri: ledgerUri, identity, log })
   const connections = await startConnections({
     host: settings.host,
     port: settings.port,
     peers: known,
     streams: settings.limits.maxStreams + settings.limits.maxRequests,
-    handle: servePeer({ '/v1/blobs/': blobs.handle, '/v1/work/': (...call) => serveWork(...call) }),
+    handle: servePeer({
+      '/v1/blobs/': blobs.handle,
+      '/v1/work/': (...call) => serveWork(...call),
+      ...(ledger !== undefined && { '/v1/ledger': ledger.handle }),
+    }),
     clock,
     random,
     log,
@@ -146,6 +159,7 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
     identity,
     fetchUri,
     works: guests.store,
+    ledger: ledger && ledgerToPeer({ ledgerUri, callerOf: connections.callerOf, problemOf: known.problemOf, clock }),
     callerOf: connections.callerOf,
     problemOf: known.problemOf,
     clock,
@@ -168,6 +182,7 @@ export async function startDataPath(settings: DataPathSettings, deps: DataPathDe
     close: async () => {
       await internal.close()
       await connections.close()
+      await ledger?.close()
       unsubscribe()
       known.stop()
       await certificates.close()
