@@ -4,18 +4,19 @@ import { messageOf } from './process/errors.ts'
 import { createLogger } from './process/log.ts'
 import { onShutdown } from './process/shutdown.ts'
 
-const help = `usage: main.ts operator | gateway | link
+const help = `usage: main.ts operator | gateway | link | ledger
 
 operator   controllers and certificate authority
 gateway    user traffic
 link       other owners' links
+ledger     receipts of what owners do for each other
 
 Settings are environment variables; docs/settings.md lists them.`
 
 const [name] = process.argv.slice(2)
 
 async function start(): Promise<void> {
-  if (name !== 'operator' && name !== 'gateway' && name !== 'link') {
+  if (name !== 'operator' && name !== 'gateway' && name !== 'link' && name !== 'ledger') {
     console.error(help)
     process.exitCode = 2
     return
@@ -36,6 +37,11 @@ async function start(): Promise<void> {
       const { startLink } = await import('./link/start.ts')
       const { linkSettings } = await import('./link/settings.ts')
       const running = await startLink(linkSettings(process.env), { log, registry, signal: stopping })
+      close = running.close
+    } else if (name === 'ledger') {
+      const { startLedger } = await import('./ledger/start.ts')
+      const { ledgerSettings } = await import('./ledger/settings.ts')
+      const running = await startLedger(ledgerSettings(process.env), { log, registry, signal: stopping })
       close = running.close
     } else {
       const { startGateway } = await import('./gateway/start.ts')

@@ -6,10 +6,12 @@ import { HansaError } from '../process/errors.ts'
 import { anonymousClientTls } from './tls.ts'
 
 const deadlineMilliseconds = 10_000
-const maxAnswerBytes = 64 * 1024
+// An envelope has 256 KiB at most.
+const maxAnswerBytes = 512 * 1024
 const maxTokenBytes = 16 * 1024
 const answerSchema = z.object({ certificate: z.string().max(16 * 1024) })
 const ownerAnswerSchema = answerSchema.extend({ authorities: z.array(z.string().max(8192)).min(1).max(4) })
+const envelopeAnswerSchema = z.object({ envelope: z.string().max(262_144) })
 const refusalSchema = z.object({ error: z.object({ reason: z.string().max(100), message: z.string().max(1000) }) })
 
 /** How to ask the certificate endpoint. */
@@ -36,6 +38,12 @@ export async function requestOwnerCertificate(
 ): Promise<{ certificate: string; authorities: string[] }> {
   const text = await ask(`/v1/identities/${deps.identityName}/certificates`, { csr: deps.csrPem }, deps)
   return ownerAnswerSchema.parse(JSON.parse(text))
+}
+
+/** Has the operator sign something for the ledger in the name of an Identity; gives the envelope. Throws HansaError. */
+export async function requestReceiptSignature(deps: Asking & { identityName: string; body: object }): Promise<string> {
+  const text = await ask(`/v1/identities/${deps.identityName}/receipts`, deps.body, deps)
+  return envelopeAnswerSchema.parse(JSON.parse(text)).envelope
 }
 
 async function ask(path: string, payload: object, deps: Asking): Promise<string> {
