@@ -8,12 +8,15 @@ const salt = z
   .string()
   .max(22)
   .regex(/^[A-Za-z0-9_-]{22}$/)
+/** When the gateway wrote it, by its clock. */
+const at = z.int().min(0)
 
-/** A `GatewayRecord`: what a gateway writes into its spool and its ledger takes. */
-export const recordSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('Served'), peer: objectName, receipt: receiptSchema, salt }),
+/** What a gateway writes into its spool and its ledger takes: see `ReceiptBook`. */
+export const recordSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('Served'), at, peer: objectName, receipt: receiptSchema, salt }),
   z.strictObject({
-    type: z.literal('Sent'),
+    kind: z.literal('Sent'),
+    at,
     peer: objectName,
     request: z.strictObject({
       id: shape.id,
@@ -30,7 +33,8 @@ export const recordSchema = z.discriminatedUnion('type', [
     }),
   }),
   z.strictObject({
-    type: z.literal('Seen'),
+    kind: z.literal('Seen'),
+    at,
     peer: objectName,
     answer: z.strictObject({
       id: shape.id,
@@ -46,6 +50,7 @@ export const recordSchema = z.discriminatedUnion('type', [
     }),
   }),
 ])
+export type LedgerRecord = z.infer<typeof recordSchema>
 
 /** Most records of one batch, and most bytes of its body. */
 export const batchLimits = { records: 500, bytes: 512 * 1024 }

@@ -1,7 +1,7 @@
 import { Refusal } from '../identity/refusal.ts'
 import type { LedgerDeps } from './deps.ts'
 import { type BatchAnswer, batchSchema } from './record.ts'
-import type { GatewayRecord, GrantKey } from './store/store.ts'
+import type { GrantKey } from './store/store.ts'
 import type { RestoreGate } from './witness/restore-gate.ts'
 
 /** Takes batches of gateways, each record once, and tells which grants are stopped. */
@@ -28,9 +28,7 @@ export function recordTaker(
     }
     // Every start of a spool begins a new block of positions.
     if (expected < first) await store.skipSpool(gateway, first)
-    // zod's optional members are those of the store's type; only undefined as a value differs, which JSON has not.
-    const records = batch.records as GatewayRecord[]
-    const done = await store.takeRecords(gateway, first, records, clock.now())
+    const done = await store.takeRecords(gateway, first, batch.records, clock.now())
     metrics.records(done.taken)
     for (const grant of done.replayed) log.warn({ ...grant }, 'a second receipt of the same id is not counted')
     return { next: done.next, stopped: [...stopped()] }

@@ -1,6 +1,6 @@
 import { canonicalJson } from '../../federation/canonical-json.ts'
 import type { Clock } from '../../kube/clock.ts'
-import type { GatewayRecord } from '../../ledger/store/store.ts'
+import type { LedgerRecord } from '../../ledger/record.ts'
 import type { Logger } from '../../process/log.ts'
 import { type PostRecords, startPusher } from './push-records.ts'
 import type { Grant, ReceiptBook } from './receipt-book.ts'
@@ -33,15 +33,15 @@ export async function openReceiptBook(options: ReceiptBookOptions): Promise<Open
       stopped = new Set(answer.stopped.map(keyOf))
     },
   })
-  const write = (record: GatewayRecord) => spool.append(Buffer.from(canonicalJson(record)))
+  const write = (record: LedgerRecord) => spool.append(Buffer.from(canonicalJson(record)))
   return {
     problem(side, grant) {
       if (spool.isFull()) return 'SpoolFull'
       return side === 'Executor' && stopped.has(keyOf(grant)) ? 'NotAgreed' : undefined
     },
-    served: (peer, receipt, salt) => write({ type: 'Served', peer, receipt, salt }),
-    sent: (peer, request) => write({ type: 'Sent', peer, request }),
-    seen: (peer, answer) => write({ type: 'Seen', peer, answer }),
+    served: (peer, receipt, salt) => write({ kind: 'Served', at: clock.now(), peer, receipt, salt }),
+    sent: (peer, request) => write({ kind: 'Sent', at: clock.now(), peer, request }),
+    seen: (peer, answer) => write({ kind: 'Seen', at: clock.now(), peer, answer }),
     spoolBytes: () => spool.bytes,
     stoppedGrants: () => stopped.size,
     async close() {

@@ -1,9 +1,8 @@
 import type { LeasePrice } from '../../api/owner-scalars.ts'
 import { parseDateTime } from '../../federation/date-time.ts'
 import type { MessageOf } from '../../federation/messages.ts'
-import type { SeenAnswer, SentRequest } from '../../gateway/receipts/receipt-book.ts'
 import { leafHash, type Receipt, receiptBytes } from '../receipt.ts'
-import type { Grant } from '../store/store.ts'
+import type { Grant, Observation } from '../store/store.ts'
 import { judgeReceipt } from './judge-receipt.ts'
 import { type Claim, costOf, samePrice, unitsOf } from './make-claim.ts'
 import { receiptRoot } from './receipt-root.ts'
@@ -12,10 +11,7 @@ import { receiptRoot } from './receipt-root.ts'
 export type Terms = { price: LeasePrice | undefined; asked: NonNullable<Grant['asked']> | undefined }
 
 /** Of a request what our gateways wrote; `seen` is missing where one died before the answer ended. */
-export type Known = {
-  sent: Pick<SentRequest, 'model' | 'caller' | 'dataClass' | 'purpose'>
-  seen: SeenAnswer | undefined
-}
+export type Known = { sent: NonNullable<Observation['sent']>; seen: Observation['seen'] | undefined }
 
 export type Dispute = MessageOf<'Settlement'>['disputes'][number]
 

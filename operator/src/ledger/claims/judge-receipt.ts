@@ -2,6 +2,9 @@ import { leafHash, type Receipt, receiptBytes } from '../receipt.ts'
 import type { Dispute, Known, Terms } from './judge-claim.ts'
 import { type Claim, samePrice } from './make-claim.ts'
 
+/** Our gateway measured between two records; its clock may have been set meanwhile. */
+const slackMilliseconds = 5000
+
 /** Everything that is wrong with one receipt of a claim. */
 export function judgeReceipt(
   receipt: Receipt,
@@ -38,6 +41,11 @@ export function judgeReceipt(
   }
   if (seen.whole) wrong.push(...wrongWhole(receipt, seen, leaf))
   else wrong.push(...wrongPart(receipt, seen, leaf))
+  const milliseconds = seen.at - sent.at + slackMilliseconds
+  if (receipt.busyGPUMilliseconds > milliseconds * Math.max(1, terms?.asked?.gpusPerWorker ?? 1)) {
+    const message = `it says ${receipt.busyGPUMilliseconds} GPU milliseconds; the answer took ${seen.at - sent.at} ms`
+    dispute('BusyTimeWrong', message)
+  }
   return wrong
 }
 
