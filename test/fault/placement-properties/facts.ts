@@ -1,8 +1,8 @@
 import { dataClasses } from '@hansa/operator/api/owner-scalars.ts'
 import { ownName, strategies } from '@hansa/operator/api/placement.ts'
+import { roundTripBands } from '@hansa/operator/federation/round-trip.ts'
 import { decidePlacement } from '@hansa/operator/placement/decide.ts'
 import type { Offer, PeerFacts, PlacementFacts } from '@hansa/operator/placement/input.ts'
-import { latencyBands } from '@hansa/operator/placement/score/latency.ts'
 import fc from 'fast-check'
 import { egressPolicy } from '../../builders/egress-policy.ts'
 
@@ -51,7 +51,7 @@ const peer = (name: string): fc.Arbitrary<PeerFacts> =>
         connected: often,
         suspended: often.map((each) => !each),
       }),
-      roundTripMilliseconds: fc.option(fc.constantFrom<number>(...latencyBands), { nil: undefined }),
+      roundTripMilliseconds: fc.option(fc.constantFrom<number>(...roundTripBands), { nil: undefined }),
       offers: fc.option(fc.array(offer, { maxLength: 3 }), { nil: undefined }),
       refused: seldom(
         fc.record({

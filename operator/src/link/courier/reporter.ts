@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client'
 import type { Peer, PeerStatus } from '../../api/peer.ts'
 import { apiVersion } from '../../api/resource.ts'
+import { steadyBand } from '../../federation/round-trip.ts'
 import { createApplier } from '../../kube/apply-if-changed.ts'
 import type { KubeClient } from '../../kube/client-types.ts'
 import type { Clock } from '../../kube/clock.ts'
@@ -19,6 +20,7 @@ type Entry = NonNullable<PeerStatus['links']>[number]
 
 const managerPrefix = 'hansa-link-'
 const seconds = 10
+const lookSeconds = 10
 
 /** Writes what this replica knows of each peer into `Peer.status.links`, when it has changed. */
 export function startReporter(
@@ -52,6 +54,9 @@ export function startReporter(
     const greeted = usable ?? connections.find((each) => each.greeting() !== undefined)
     const version = greeted?.greeting()?.version ?? versions.get(name) ?? before?.protocolVersion
     if (version !== undefined) versions.set(name, version)
+    const measured = usable?.caller?.roundTrip()
+    const roundTrip =
+      measured === undefined ? before?.roundTripMilliseconds : steadyBand(measured, before?.roundTripMilliseconds)
     const { bundle, confirmation, offer, goodbye } = { ...kept(before), ...deps.heard(name) }
     return {
       replica: replica.name,
@@ -59,6 +64,7 @@ export function startReporter(
       direction: usable?.direction ?? 'None',
       ...(usable === undefined && whyNot(name, known?.mode)),
       ...(version !== undefined && { protocolVersion: version }),
+      ...(roundTrip !== undefined && { roundTripMilliseconds: roundTrip }),
       ...(bundle !== undefined && { bundle }),
       ...(confirmation !== undefined && { confirmation }),
       ...(offer !== undefined && { offer }),
@@ -84,7 +90,8 @@ export function startReporter(
     const desired = { apiVersion, kind: peerResource.kind, metadata: { name }, status: { links: [entry] } }
     const live = await applier.applyStatus(peerResource, desired, peer, { signal: stop, timeoutSeconds: seconds })
     await forgetGone(live, stop)
-    return {}
+    // Round trips are measured all the time, and told when their band is another.
+    return entry.connected ? { afterSeconds: lookSeconds } : {}
   }
 
   /**

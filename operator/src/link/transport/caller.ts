@@ -7,6 +7,7 @@ import type { Method } from '../wire/methods.ts'
 import { CallError, codes } from './call-error.ts'
 
 const pingMilliseconds = 4000
+const keptRoundTrips = 8
 const maxMessageCharacters = 512
 
 /** Calls methods of the other side of one connection. */
@@ -19,6 +20,8 @@ export type Caller = {
   ): Promise<Response>
   /** Whether new calls may be made: the connection is open and neither side wants to end it. */
   usable(): boolean
+  /** The shortest of the last round trips, in milliseconds; undefined before the first. */
+  roundTrip(): number | undefined
   /** Takes no new calls; ends when those under way have, or after the time. */
   close(graceMilliseconds: number): Promise<void>
   /** Resolves when the connection has ended. */
@@ -47,15 +50,25 @@ export function openCaller(socket: Duplex, deps: { clock: Clock; pingSeconds?: n
     markClosed()
   })
 
+  // Work on either side makes single ones longer, and nothing makes one shorter.
+  const roundTrips: number[] = []
+
   // Pings keep the ways through NATs and proxies open; whether the other side lives is told by the bytes that come.
   function ping(): void {
     if (session.destroyed) return
-    if (!session.closed) session.ping(() => undefined)
+    if (!session.closed) {
+      session.ping((error, milliseconds) => {
+        if (error !== null) return
+        roundTrips.push(milliseconds)
+        if (roundTrips.length > keptRoundTrips) roundTrips.shift()
+      })
+    }
     stopPinging = clock.after(period, ping)
   }
 
   return {
     closed,
+    roundTrip: () => (roundTrips.length === 0 ? undefined : Math.min(...roundTrips)),
     usable: () => !session.closed && !session.destroyed && !socket.destroyed,
     call: (method, request, { signal, timeoutSeconds }) =>
       unary(session, clock, method.path, method.request.encode(request), signal, timeoutSeconds).then((bytes) => {

@@ -106,6 +106,7 @@ export class Line {
       caller: {
         call: (method, request, options) => this.#call(role, method, request, options.signal),
         usable: () => open,
+        roundTrip: () => undefined,
         close: async () => cut(),
         closed,
       },
