@@ -122,9 +122,12 @@ async function applyChildren(
   if (decided.latest === undefined && deployments.length === decided.remove.length) return
   const { applier, settings } = deps
   const child = { namespace: service.metadata.namespace ?? '', name: workerServiceAccount(service.metadata.name) }
-  await applier.apply(serviceAccounts, workerAccount(service), deps.accounts.get(child), { signal })
   const policy = workerNetworkPolicy(service, settings)
-  await applier.apply(networkPolicies, policy, deps.policies.get(child), { signal })
+  // Both before the first worker, in whichever order.
+  await Promise.all([
+    applier.apply(serviceAccounts, workerAccount(service), deps.accounts.get(child), { signal }),
+    applier.apply(networkPolicies, policy, deps.policies.get(child), { signal }),
+  ])
   if (decided.latest === undefined) return
   const { revision, template, replicas } = decided.latest
   const live = deployments.find(({ metadata }) => metadata.labels?.[revisionLabel] === revision)
