@@ -5,7 +5,7 @@ import type { Seal } from '@hansa/operator/federation/federation.ts'
 import type { MessageOf } from '@hansa/operator/federation/messages.ts'
 import { createSeal } from '@hansa/operator/federation/seal-message.ts'
 import type { Clock } from '@hansa/operator/kube/clock.ts'
-import { peerOf, type TestOwner } from './federation.ts'
+import { type KnownOwner, peerOf, type TestOwner } from './federation.ts'
 
 /** A message for the inbox of a RemoteWork, as the link would put it there. */
 export type Delivery = { kind: ToRequester; sequence: number; envelope: string }
@@ -33,7 +33,7 @@ export function sealOf(owner: TestOwner, clock: Pick<Clock, 'now'>): Seal {
 }
 
 /** Speaks as `executor` to `requester`. */
-export function scriptedPeer(executor: TestOwner, requester: TestOwner, clock: Pick<Clock, 'now'>): ScriptedPeer {
+export function scriptedPeer(executor: TestOwner, requester: KnownOwner, clock: Pick<Clock, 'now'>): ScriptedPeer {
   const seal = sealOf(executor, clock)
   const { signal } = new AbortController()
   let sequence = 0

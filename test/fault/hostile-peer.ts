@@ -6,9 +6,9 @@ import { createSeal } from '@hansa/operator/federation/seal-message.ts'
 import { frameLimits } from '@hansa/operator/link/transport/frames.ts'
 import { testOwner } from '../builders/federation.ts'
 import { serveWork } from '../integration/link/link-rig.ts'
+import { type Remote, startRemote } from '../tools/process-calls.ts'
 import { type Attacker, createAttacker, type Target } from './hostile-peer/attacker.ts'
 import { attacks } from './hostile-peer/attacks.ts'
-import { type Remote, startRemote } from './hostile-peer/process-calls.ts'
 
 const requestCount = 10_000
 const rounds = 8

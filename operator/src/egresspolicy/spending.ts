@@ -19,20 +19,29 @@ export type Spending = {
  */
 export function createSpending(works: () => readonly RemoteWork[]): Spending {
   const reserved = new Map<string, Reservation>()
+
+  function countedWithout(requestId: string): Map<string, Reservation> {
+    const counted = new Map(reserved)
+    for (const work of works()) {
+      const reservation = reservationOf(work)
+      if (reservation !== undefined) counted.set(requestIdOf(work), reservation)
+      // What the API server knows counts more than what was meant.
+      else if (work.status?.egressPolicyName !== undefined) counted.delete(requestIdOf(work))
+    }
+    counted.delete(requestId)
+    return counted
+  }
+
   return {
     others: (requestId) => {
-      const counted = new Map(reserved)
-      for (const work of works()) {
-        const reservation = reservationOf(work)
-        if (reservation !== undefined) counted.set(requestIdOf(work), reservation)
-        // What the API server knows counts more than what was meant.
-        else if (work.status?.egressPolicyName !== undefined) counted.delete(requestIdOf(work))
-      }
-      counted.delete(requestId)
-      return (policy, currency) =>
-        [...counted.values()]
+      let counted: Map<string, Reservation> | undefined
+      // Counted when somebody asks: what is free never does, and there may be ten thousand of it.
+      return (policy, currency) => {
+        counted ??= countedWithout(requestId)
+        return [...counted.values()]
           .filter((each) => each.policy === policy && each.currency === currency)
           .reduce((sum, { microsPerDay }) => sum + microsPerDay, 0)
+      }
     },
     reserve: (requestId, policy, work) => {
       const { maxPrice } = work

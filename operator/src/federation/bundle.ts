@@ -5,6 +5,7 @@ import { clockSkewMilliseconds, parseDateTime } from './date-time.ts'
 import { isEnvelopeBy, readEnvelope, signEnvelope } from './dsse.ts'
 import { type Bundle, bundleSchema, messageKinds } from './messages.ts'
 import { keyIdOf, readPublicKey } from './public-key.ts'
+import { createRecent } from './recent.ts'
 import { rootKeyChain } from './rotation.ts'
 import type { Signer } from './signer.ts'
 import { trustDomainOfKey } from './trust-domain.ts'
@@ -44,6 +45,8 @@ export type BundleExpectation = {
 
 const { payloadType } = messageKinds.Bundle
 const hex = /^[0-9a-f]{1,64}$/
+/** Bundles that were read; each message of a peer asks for its peer's. */
+const knownBundles = createRecent<BundleVerdict & { ok: true }>({ entries: 512, textLength: 32_768 })
 
 /** Signs a bundle with the root key that it names. Throws RangeError when its form is not one that peers take. */
 export async function signBundle(bundle: Bundle, root: Signer, signal: AbortSignal): Promise<string> {
@@ -56,8 +59,19 @@ export async function signBundle(bundle: Bundle, root: Signer, signal: AbortSign
 
 /** Checks everything about a bundle: form, signature, the way from the pinned key to the signing one, keys, authorities, time. */
 export function checkBundle(envelope: string, expected: BundleExpectation): BundleVerdict {
-  const refuse = (reason: BundleProblem['reason'], message: string) =>
-    ({ ok: false, problem: { reason, message } }) as const
+  const known = knownBundles.get(envelope)
+  const verdict = known ?? readBundle(envelope)
+  if (!verdict.ok) return verdict
+  const problem = problemOfExpectation(verdict, expected)
+  if (problem !== undefined) return refuse(...problem)
+  // Only bundles of those whose key somebody vouched for are worth remembering.
+  if (known === undefined) knownBundles.add(envelope, verdict)
+  const late = problemOfTime(verdict.bundle, expected)
+  return late === undefined ? verdict : refuse(...late)
+}
+
+/** What is right of a bundle by itself, whoever expects what: signatures, keys and authorities cost much, and stay as they are. */
+function readBundle(envelope: string): BundleVerdict {
   const read = readEnvelope(envelope)
   if (read === undefined) return refuse('Malformed', 'it is not a DSSE envelope with one signature')
   if (read.payloadType !== payloadType) return refuse('Malformed', 'its payload is not a bundle')
@@ -70,17 +84,25 @@ export function checkBundle(envelope: string, expected: BundleExpectation): Bund
   if (trustDomainOfKey(rootKeys[0] ?? '') !== bundle.trustDomain) {
     return refuse('WrongKey', 'its trust domain is not that of its first root key')
   }
-  const pinned = rootKeys.indexOf(expected.pinnedKey)
-  if (pinned === -1) return refuse('WrongKey', 'no rotation leads from the pinned root key to its root key')
-  if (expected.knownKey !== undefined && rootKeys.indexOf(expected.knownKey) < pinned) {
-    return refuse('WrongKey', 'its root key does not follow the one that is known already')
-  }
-  if (expected.clusterName !== undefined && bundle.clusterName !== expected.clusterName) {
-    return refuse('WrongCluster', `it is of cluster ${bundle.clusterName}, not ${expected.clusterName}`)
-  }
-  const problem = problemOfKeys(bundle, rootKeys) ?? problemOfAuthorities(bundle) ?? problemOfTime(bundle, expected)
+  const problem = problemOfKeys(bundle, rootKeys) ?? problemOfAuthorities(bundle)
   if (problem !== undefined) return refuse(...problem)
   return { ok: true, bundle, rootKeys, payloadSha256: createHash('sha256').update(read.payload).digest('hex') }
+}
+
+function problemOfExpectation({ rootKeys, bundle }: CheckedBundle, expected: BundleExpectation): Problem | undefined {
+  const pinned = rootKeys.indexOf(expected.pinnedKey)
+  if (pinned === -1) return ['WrongKey', 'no rotation leads from the pinned root key to its root key']
+  if (expected.knownKey !== undefined && rootKeys.indexOf(expected.knownKey) < pinned) {
+    return ['WrongKey', 'its root key does not follow the one that is known already']
+  }
+  if (expected.clusterName !== undefined && bundle.clusterName !== expected.clusterName) {
+    return ['WrongCluster', `it is of cluster ${bundle.clusterName}, not ${expected.clusterName}`]
+  }
+  return undefined
+}
+
+function refuse(reason: BundleProblem['reason'], message: string): BundleVerdict & { ok: false } {
+  return { ok: false, problem: { reason, message } }
 }
 
 type Problem = [reason: BundleProblem['reason'], message: string]

@@ -7,7 +7,7 @@ import { codeOfKind, roles } from '@hansa/operator/link/wire/messages.ts'
 import { alpn, deliver, hello } from '@hansa/operator/link/wire/methods.ts'
 import { peerOf, testOwner } from '../../builders/federation.ts'
 import { serveWork } from '../../integration/link/link-rig.ts'
-import { answerCalls } from './process-calls.ts'
+import { answerCalls } from '../../tools/process-calls.ts'
 import { openTls } from './raw-http2.ts'
 
 // An honest peer that counts how long its calls take.

@@ -3,7 +3,7 @@ import { guestWorks, identities, peers } from '@hansa/operator/kube/hansa-resour
 import { pino } from 'pino'
 import { peerOf } from '../../builders/federation.ts'
 import { startLinkedOwner } from '../../integration/link/link-rig.ts'
-import { answerCalls } from './process-calls.ts'
+import { answerCalls } from '../../tools/process-calls.ts'
 
 // The link that is attacked: alone in its process, with the heap that the chart gives it.
 const lines: { reason?: string; peer?: string; message?: string }[] = []

@@ -1,6 +1,6 @@
 import { setPriority } from 'node:os'
+import { answerCalls } from '../../tools/process-calls.ts'
 import { createAttacker, type Delivery, type Target } from './attacker.ts'
-import { answerCalls } from './process-calls.ts'
 import { storm } from './storm.ts'
 
 const attacker = await createAttacker('trudy')
