@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
-import type { EgressPolicy } from '@hansa/operator/api/egress-policy.ts'
+import { type EgressPolicy, egressPolicySpecSchema } from '@hansa/operator/api/egress-policy.ts'
 import type { OwnerIdentity } from '@hansa/operator/api/identity.ts'
-import type { InferenceService } from '@hansa/operator/api/inference-service.ts'
+import { type InferenceService, inferenceServiceSpecSchema } from '@hansa/operator/api/inference-service.ts'
 import type { Model } from '@hansa/operator/api/model.ts'
 import { dataClassLabel } from '@hansa/operator/api/owner-scalars.ts'
 import { apiVersion } from '@hansa/operator/api/resource.ts'
@@ -12,9 +12,10 @@ import { egressPolicies, identities, inferenceServices, models } from '@hansa/op
 import { model } from '../builders/model.ts'
 import { installDefinitions } from '../cluster/definitions.ts'
 import { startOwner } from '../cluster/owner.ts'
-import { clientFor, eventually } from '../integration/kube/harness.ts'
+import { eventually } from '../integration/kube/harness.ts'
 import { type Remote, startRemote } from '../tools/process-calls.ts'
 import { percentile } from './grant-latency/percentiles.ts'
+import { type Api, clientOf } from './owners-200/client-of.ts'
 import type { Sighting, Start } from './owners-200/owners-process.ts'
 
 const aimPerSecond = 220
@@ -32,10 +33,12 @@ export const promise = {
 export type ScaleOptions = { owners: number; services: number; trickle: number }
 const full: ScaleOptions = { owners: 200, services: 10_000, trickle: 400 }
 
+const folder = resolve(import.meta.dirname, 'owners-200')
+const ttlSeconds = 1800
 const namespace = 'scale'
 const systemNamespace = 'hansa-system'
 const candidates = 1
-const perSecond = 20
+const tricklePerSecond = 20
 const lanes = 16
 const peersOfPolicy = 50
 const { signal } = new AbortController()
@@ -44,31 +47,59 @@ type Usage = { peak: number; now: number; cpuSeconds: number }
 type Known = { identity: OwnerIdentity; bundle: Bundle; envelope: string; rootKey: string }
 
 /**
- * A real API server and etcd; the asking side of the operator (stores, placement, requests, leases) in a process of its own; 200 owners with
- * keys of their own in another, which sign real answers. What peers' clusters do is simulated: they grant at once.
+ * The asking side of the operator (stores, placement, requests, leases) in a process of its own; 200 owners with keys of their own in
+ * another, which sign real answers and grant at once. First with a simulated API server, so that the operator is the limit; then fewer
+ * services with a real one and etcd, to see that the same happens there, and how fast.
  */
 export async function run(
   report: (line: string) => void,
   options: ScaleOptions = full,
 ): Promise<{ figures: string; holds: boolean }> {
-  const folder = resolve(import.meta.dirname, 'owners-200')
+  const process = startRemote(resolve(folder, 'api-process.ts'))
+  try {
+    const url = await process.call<string>('start')
+    const simulated = await withOwners({ url }, options, report, (scene) => measure(scene, options, report))
+    const real = await withRealApi(options, report)
+    return { figures: `${simulated.figures}; ${real}`, holds: simulated.holds }
+  } finally {
+    await process.stop()
+  }
+}
+
+async function withRealApi(options: ScaleOptions, report: (line: string) => void): Promise<string> {
   const cluster = await startOwner({ name: 'scale' })
-  const operator = startRemote(resolve(folder, 'operator-process.ts'), ['--max-old-space-size=900'])
-  const owners = startRemote(resolve(folder, 'owners-process.ts'))
+  const services = Math.ceil(options.services / 20)
   try {
     await installDefinitions(cluster)
-    const client = await clientFor(cluster.kubeconfigPath, 'users', { requestsPerSecond: 100_000 })
-    const kubeconfig = resolve(cluster.kubeconfigPath)
+    const api = { kubeconfig: resolve(cluster.kubeconfigPath) }
+    return await withOwners(api, { ...options, services }, report, async (scene) => {
+      const { perSecond, grantedSeconds } = await bulk(scene, { ...options, services }, report)
+      return `with a real API server and etcd beside it, ${services} services: persisted at ${perSecond.toFixed(0)} a second, all granted after ${grantedSeconds.toFixed(0)} s`
+    })
+  } finally {
+    await cluster.stop()
+  }
+}
+
+async function withOwners<R>(
+  api: Api,
+  options: ScaleOptions,
+  report: (line: string) => void,
+  then: (scene: Scene) => Promise<R>,
+): Promise<R> {
+  const operator = startRemote(resolve(folder, 'operator-process.ts'), ['--max-old-space-size=900'])
+  const owners = startRemote(resolve(folder, 'owners-process.ts'))
+  const client = await clientOf(api, 'users')
+  try {
     const known = await operator.call<Known>('identity')
     await prepare(client, known, options)
     const us = { bundle: known.bundle, envelope: known.envelope, root: { publicKey: known.rootKey } }
-    await owners.call('start', { kubeconfig, count: options.owners, us, ttlSeconds: 1800 } satisfies Start)
+    await owners.call('start', { api, count: options.owners, us, ttlSeconds } satisfies Start)
     report(`${options.owners} owners are known`)
-    await operator.call('start', { kubeconfig, systemNamespace })
-    return await measure({ client, operator, owners }, options, report)
+    await operator.call('start', { api, systemNamespace })
+    return await then({ client, operator, owners })
   } finally {
-    await Promise.all([operator.stop(), owners.stop()])
-    await cluster.stop()
+    await Promise.all([operator.stop(), owners.stop(), client.close()])
   }
 }
 
@@ -76,44 +107,53 @@ type Scene = { client: KubeClient; operator: Remote; owners: Remote }
 
 async function measure(scene: Scene, options: ScaleOptions, report: (line: string) => void) {
   const { operator, owners } = scene
-  const everybody = Array.from({ length: options.owners }, (_, i) => `owner-${i}`)
+  const everybody = namesOf(options)
   const deaf = everybody.slice(0, Math.floor(options.owners * 0.4))
   const heard = everybody.slice(deaf.length)
 
-  const begun = Date.now()
-  await createMany(scene.client, 'bulk', options.services, everybody)
-  report(`${options.services} services created after ${((Date.now() - begun) / 1000).toFixed(1)} s`)
-  const bulk = await allSeen(scene, 'bulk', options.services, report, 'persisted')
-  const perSecondReached = options.services / ((Math.max(...bulk.map(({ persisted }) => persisted)) - begun) / 1000)
-  report(`RemoteWorks persisted at ${perSecondReached.toFixed(0)} a second`)
-  await allSeen(scene, 'bulk', options.services, report, 'granted')
-  const grantedSeconds = (Date.now() - begun) / 1000
+  const { perSecond, grantedSeconds } = await bulk(scene, options, report)
   const { peak, cpuSeconds } = await operator.call<Usage>('usage')
-  report(
-    `all granted after ${grantedSeconds.toFixed(1)} s; operator ${mebibytes(peak)} MiB, ${cpuSeconds.toFixed(1)} s of CPU`,
-  )
+  report(`operator ${mebibytes(peak)} MiB, ${cpuSeconds.toFixed(1)} s of CPU`)
 
   const calm = await trickle(scene, 'calm', options.trickle, heard, report)
   await owners.call('blackHole', deaf)
   const [stormy] = await Promise.all([
     trickle(scene, 'stormy', options.trickle, heard, report),
-    createMany(scene.client, 'deaf', options.trickle, deaf, perSecond),
+    createMany(scene.client, 'deaf', options.trickle, deaf, tricklePerSecond),
   ])
   const slowdown = percentile(stormy, 0.99) / percentile(calm, 0.99)
   const after = await operator.call<Usage>('usage')
   const decision = decisionSeconds(await operator.call<string>('metrics'))
   const figures = [
-    `${options.owners} owners, ${options.services} services: RemoteWorks persisted at ${perSecondReached.toFixed(0)} a second (users, API server, etcd and the other owners on the same machine), all granted after ${grantedSeconds.toFixed(0)} s`,
+    `${options.owners} owners, ${options.services} services: RemoteWorks persisted at ${perSecond.toFixed(0)} a second (users, a simulated API server and the other owners on the same machine), all granted after ${grantedSeconds.toFixed(0)} s`,
     `reconcile of a placement p99 at most ${decision} s`,
     `operator's memory ${mebibytes(after.peak)} MiB at its peak, CPU ${((cpuSeconds / options.services) * 1000).toFixed(1)} ms a service`,
     `service to grant p50 ${percentile(calm, 0.5)} ms, p99 ${percentile(calm, 0.99)} ms; with ${deaf.length} owners black-holed p50 ${percentile(stormy, 0.5)} ms, p99 ${percentile(stormy, 0.99)} ms (${slowdown.toFixed(2)} times)`,
   ].join('; ')
   const holds =
-    perSecondReached >= aimPerSecond &&
+    perSecond >= aimPerSecond &&
     after.peak <= aimGibibytes * 2 ** 30 &&
     slowdown <= mostSlowdown &&
     Number(decision) <= decisionAimSeconds
   return { figures, holds }
+}
+
+/** Creates all services at once; how fast their RemoteWorks were persisted, and when all were granted. */
+async function bulk(scene: Scene, options: ScaleOptions, report: (line: string) => void) {
+  const begun = Date.now()
+  await createMany(scene.client, 'bulk', options.services, namesOf(options))
+  report(`${options.services} services created after ${((Date.now() - begun) / 1000).toFixed(1)} s`)
+  const seen = await allSeen(scene, 'bulk', options.services, report, 'persisted')
+  const perSecond = options.services / ((Math.max(...seen.map(({ persisted }) => persisted)) - begun) / 1000)
+  report(`RemoteWorks persisted at ${perSecond.toFixed(0)} a second`)
+  await allSeen(scene, 'bulk', options.services, report, 'granted')
+  const grantedSeconds = (Date.now() - begun) / 1000
+  report(`all granted after ${grantedSeconds.toFixed(1)} s`)
+  return { perSecond, grantedSeconds }
+}
+
+function namesOf({ owners }: ScaleOptions): string[] {
+  return Array.from({ length: owners }, (_, i) => `owner-${i}`)
 }
 
 async function prepare(client: KubeClient, { identity }: Known, options: ScaleOptions): Promise<void> {
@@ -156,7 +196,7 @@ async function prepare(client: KubeClient, { identity }: Known, options: ScaleOp
         apiVersion,
         kind: 'EgressPolicy',
         metadata: { name: `public-${first}` },
-        spec: { dataClasses: ['Public'], peers },
+        spec: egressPolicySpecSchema.parse({ dataClasses: ['Public'], peers }),
       },
       { signal, fieldManager: 'admin' },
     )
@@ -191,12 +231,13 @@ async function createMany(
           apiVersion,
           kind: 'InferenceService',
           metadata: { namespace, name },
-          spec: {
+          // With all defaults, which only a real API server would fill in.
+          spec: inferenceServiceSpecSchema.parse({
             modelRef: { name: 'digits' },
             scaling: { mode: 'External' },
             replicas: 1,
             placement: { peers: unique },
-          },
+          }),
         },
         { signal, fieldManager: 'user' },
       )
@@ -214,7 +255,7 @@ async function trickle(
   owners: readonly string[],
   report: (line: string) => void,
 ): Promise<number[]> {
-  const created = await createMany(scene.client, prefix, count, owners, perSecond)
+  const created = await createMany(scene.client, prefix, count, owners, tricklePerSecond)
   await allSeen(scene, prefix, count, report, 'granted')
   const seen = await scene.owners.call<[string, Sighting][]>('seen', `${namespace}/${prefix}-`)
   const took = seen.map(([key, { granted = 0 }]) => granted - (created.get(key) ?? 0))

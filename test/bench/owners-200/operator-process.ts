@@ -8,8 +8,8 @@ import { createLogger } from '@hansa/operator/process/log.ts'
 import { Registry } from 'prom-client'
 import { identityOf, testOwner } from '../../builders/federation.ts'
 import { sealOf } from '../../builders/scripted-peer.ts'
-import { clientFor } from '../../integration/kube/harness.ts'
 import { answerCalls } from '../../tools/process-calls.ts'
+import { type Api, clientOf } from './client-of.ts'
 
 // The asking side of an operator, alone in its process: stores, placement, requests and their leases.
 const { signal } = new AbortController()
@@ -20,8 +20,8 @@ const registry = new Registry()
 answerCalls({
   /** What others must know of us. */
   identity: () => ({ identity: identityOf(us), bundle: us.bundle, envelope: us.envelope, rootKey: us.root.publicKey }),
-  start: async ({ kubeconfig, systemNamespace }: { kubeconfig: string; systemNamespace: string }) => {
-    const client = await clientFor(kubeconfig, 'hansa-operator', { requestsPerSecond: 100_000 })
+  start: async ({ api, systemNamespace }: { api: Api; systemNamespace: string }) => {
+    const client = await clientOf(api, 'hansa-operator')
     const stores = startStores({ client, log, registry, systemNamespace }, signal)
     const events = createEventRecorder({ client, controller: 'hansa.dev/operator', instance: 'bench', log })
     const clock = systemClock

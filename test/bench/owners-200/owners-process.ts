@@ -1,5 +1,6 @@
 import type { RemoteWork } from '@hansa/operator/api/remote-work.ts'
 import { apiVersion } from '@hansa/operator/api/resource.ts'
+import type { KubeClient } from '@hansa/operator/kube/client-types.ts'
 import { systemClock } from '@hansa/operator/kube/clock.ts'
 import { isTrue } from '@hansa/operator/kube/conditions.ts'
 import { peers as peerResource, remoteWorks } from '@hansa/operator/kube/hansa-resources.ts'
@@ -9,8 +10,8 @@ import { createLogger } from '@hansa/operator/process/log.ts'
 import { Registry } from 'prom-client'
 import { type KnownOwner, peerOf, type TestOwner, testOwner } from '../../builders/federation.ts'
 import { type ScriptedPeer, scriptedPeer } from '../../builders/scripted-peer.ts'
-import { clientFor } from '../../integration/kube/harness.ts'
 import { answerCalls } from '../../tools/process-calls.ts'
+import { type Api, clientOf } from './client-of.ts'
 
 // All other owners: each with keys of its own, and the link of ours that carries between them. They grant whatever they are asked.
 const { signal } = new AbortController()
@@ -20,13 +21,13 @@ const silent = new Set<string>()
 const answered = new Set<string>()
 /** By service `namespace/name`: when its first RemoteWork was seen, and when it was seen granted; milliseconds of the wall clock. */
 const seen = new Map<string, { persisted: number; granted?: number; peer: string }>()
-let client: Awaited<ReturnType<typeof clientFor>> | undefined
+let client: KubeClient | undefined
 
-type Start = { kubeconfig: string; count: number; us: KnownOwner; ttlSeconds: number }
+type Start = { api: Api; count: number; us: KnownOwner; ttlSeconds: number }
 
 answerCalls({
-  start: async ({ kubeconfig, count, us, ttlSeconds }: Start) => {
-    client = await clientFor(kubeconfig, 'links', { requestsPerSecond: 100_000 })
+  start: async ({ api, count, us, ttlSeconds }: Start) => {
+    client = await clientOf(api, 'links')
     for (let i = 0; i < count; i++) {
       const name = `owner-${i}`
       const owner = await testOwner(name)

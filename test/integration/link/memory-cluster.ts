@@ -176,7 +176,7 @@ export function memoryCluster(): MemoryCluster {
 }
 
 /** Server-side apply of one field manager: lists by their key, all else as a whole. */
-function merged(status: Status, before: Status, next: Status): Status {
+export function merged(status: Status, before: Status, next: Status): Status {
   const result = structuredClone(status)
   for (const name of new Set([...Object.keys(before), ...Object.keys(next)])) {
     const [was, now, live] = [before[name], next[name], result[name]]
