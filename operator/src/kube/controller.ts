@@ -79,6 +79,8 @@ export function startController(
     readonly reconcile: (key: string, context: ReconcileContext) => Promise<ReconcileResult>
     /** Reconciles at once; default 4. */
     readonly concurrency?: number
+    /** Keys of one group wait for each other, not for those of other groups. */
+    readonly groupOf?: (key: string) => string
     /** Deadline of one reconcile; default 120. */
     readonly timeoutSeconds?: number
   },
@@ -88,7 +90,7 @@ export function startController(
   const { name, concurrency = 4, timeoutSeconds = 120 } = options
   const log = deps.log.child({ controller: name })
   const metrics = controllerMetrics(registry, name)
-  const queue = createWorkQueue(clock)
+  const queue = createWorkQueue(clock, options.groupOf)
   const stopping = new AbortController()
   let running = 0
 

@@ -32,6 +32,28 @@ test('a key that is asked for during its work is worked on again, and not before
   expect(queue.depth).toBe(0)
 })
 
+test('groups are served in turn, each in the order of its keys', async () => {
+  const queue = createWorkQueue(createManualClock(), (key) => key[0] ?? '')
+  for (const key of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) queue.add(key)
+  const taken: (string | undefined)[] = []
+  for (let n = 0; n < 3; n++) taken.push(await queue.take())
+  queue.add('d1')
+  for (let n = 0; n < 4; n++) taken.push(await queue.take())
+  expect(taken).toEqual(['a1', 'b1', 'c1', 'a2', 'b2', 'd1', 'a3'])
+  expect(queue.depth).toBe(0)
+})
+
+test('a key whose group changes while it waits is still worked on once', async () => {
+  let group = 'one'
+  const queue = createWorkQueue(createManualClock(), () => group)
+  queue.add('a')
+  group = 'two'
+  queue.add('a')
+  expect(queue.depth).toBe(1)
+  expect(await queue.take()).toBe('a')
+  expect(queue.depth).toBe(0)
+})
+
 test('of several later times the earliest counts', async () => {
   const clock = createManualClock()
   const queue = createWorkQueue(clock)

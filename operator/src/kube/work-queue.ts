@@ -28,9 +28,12 @@ const longestPauseMilliseconds = 1_000_000
 const retriesPerSecond = 10
 const retryBurst = 100
 
-/** Makes a queue that never hands out a key twice at once. */
-export function createWorkQueue(clock: Clock = systemClock): WorkQueue {
-  const waiting = new Set<string>()
+/**
+ * Makes a queue that never hands out a key twice at once. Where `groupOf` is given, groups are served in turn: whoever has a thousand
+ * keys waiting holds up nobody who has one.
+ */
+export function createWorkQueue(clock: Clock = systemClock, groupOf: (key: string) => string = () => ''): WorkQueue {
+  const waiting = createFairLine(groupOf)
   const working = new Set<string>()
   // Asked for again while being worked on.
   const again = new Set<string>()
@@ -86,12 +89,10 @@ export function createWorkQueue(clock: Clock = systemClock): WorkQueue {
     forget: (key) => void failures.delete(key),
     take() {
       if (closed) return Promise.resolve(undefined)
-      for (const key of waiting) {
-        waiting.delete(key)
-        working.add(key)
-        return Promise.resolve(key)
-      }
-      return new Promise((resolve) => takers.push(resolve))
+      const key = waiting.shift()
+      if (key === undefined) return new Promise((resolve) => takers.push(resolve))
+      working.add(key)
+      return Promise.resolve(key)
     },
     done(key) {
       working.delete(key)
@@ -110,6 +111,45 @@ export function createWorkQueue(clock: Clock = systemClock): WorkQueue {
       for (const taker of takers.splice(0)) taker(undefined)
       if (working.size === 0) drained.resolve()
       return drained.promise
+    },
+  }
+}
+
+type FairLine = { add(key: string): void; shift(): string | undefined; clear(): void; readonly size: number }
+
+/** Keys in the order of their coming, each once; of several groups one key in turn. */
+function createFairLine(groupOf: (key: string) => string): FairLine {
+  const groups = new Map<string, Set<string>>()
+  // A key's group may change while it waits.
+  const groupOfWaiting = new Map<string, string>()
+  return {
+    add(key) {
+      if (groupOfWaiting.has(key)) return
+      const group = groupOf(key)
+      groupOfWaiting.set(key, group)
+      const line = groups.get(group)
+      if (line === undefined) groups.set(group, new Set([key]))
+      else line.add(key)
+    },
+    shift() {
+      for (const [group, line] of groups) {
+        // Behind all others, if it has more.
+        groups.delete(group)
+        for (const key of line) {
+          line.delete(key)
+          if (line.size > 0) groups.set(group, line)
+          groupOfWaiting.delete(key)
+          return key
+        }
+      }
+      return undefined
+    },
+    clear() {
+      groups.clear()
+      groupOfWaiting.clear()
+    },
+    get size() {
+      return groupOfWaiting.size
     },
   }
 }

@@ -10,7 +10,7 @@ import type { KubeClient } from '../kube/client-types.ts'
 import type { Clock } from '../kube/clock.ts'
 import { type Source, source, startController } from '../kube/controller.ts'
 import type { EventRecorder } from '../kube/events.ts'
-import { keyOf, type Live, refOf } from '../kube/resource.ts'
+import { keyOf, type Live, refOf, refOfKey } from '../kube/resource.ts'
 import { startLayers } from '../layers/start.ts'
 import { reconcilePlacement } from '../placement/controller.ts'
 import { isDivided } from '../placement/managed.ts'
@@ -61,6 +61,8 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
   const worksOfPeer = (name: string) => keysOf(stores.remoteWorks.byIndex('peer', name))
   const common = { client, events, clock }
   const refused = refusedCounter(registry, signal)
+  // A peer that is lost, or found again, concerns all that it was asked for; nobody else's work waits for that.
+  const peerOfService = (key: string) => stores.remoteWorks.byIndex('service', key)[0]?.spec.peerRef.name ?? ''
 
   const policyDeps = { ...common, ...stores, applier: createApplier(client, 'hansa-egresspolicy') }
   const policies = startController(
@@ -119,6 +121,7 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
       ],
       reconcile: (key, context) => reconcilePlacement(key, context, placementDeps),
       concurrency,
+      groupOf: peerOfService,
     },
     signal,
   )
@@ -153,6 +156,7 @@ export function startRequester(deps: RequesterDeps, signal: AbortSignal): { stop
       ] satisfies Source[],
       reconcile: (key, context) => reconcileRemoteWork(key, context, workDeps),
       concurrency,
+      groupOf: (key) => stores.remoteWorks.get(refOfKey(key))?.spec.peerRef.name ?? '',
     },
     signal,
   )

@@ -26,7 +26,7 @@ answerCalls({
     const events = createEventRecorder({ client, controller: 'hansa.dev/operator', instance: 'bench', log })
     const clock = systemClock
     const common = { client, stores, events, clock, log, registry, systemNamespace, openMessage }
-    startRequester({ ...common, seal: sealOf(us, clock), concurrency: 16 }, signal)
+    startRequester({ ...common, seal: sealOf(us, clock), concurrency: 8 }, signal)
   },
   /** Bytes, and seconds of CPU. */
   usage: async () => {
