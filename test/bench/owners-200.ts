@@ -37,7 +37,7 @@ const folder = resolve(import.meta.dirname, 'owners-200')
 const ttlSeconds = 1800
 const namespace = 'scale'
 const systemNamespace = 'hansa-system'
-const candidates = 1
+const candidates = 4
 const tricklePerSecond = 20
 const lanes = 16
 const peersOfPolicy = 50
@@ -87,7 +87,10 @@ async function withOwners<R>(
   report: (line: string) => void,
   then: (scene: Scene) => Promise<R>,
 ): Promise<R> {
-  const operator = startRemote(resolve(folder, 'operator-process.ts'), ['--max-old-space-size=900', '--inspect=127.0.0.1:9231'])
+  const operator = startRemote(resolve(folder, 'operator-process.ts'), [
+    '--max-old-space-size=900',
+    '--inspect=127.0.0.1:9231',
+  ])
   const owners = startRemote(resolve(folder, 'owners-process.ts'))
   const client = await clientOf(api, 'users')
   try {
@@ -222,7 +225,7 @@ async function createMany(
       if (wait > 0) await new Promise((done) => setTimeout(done, wait))
       const peers = Array.from({ length: candidates }, (_, n) => {
         const name = owners[(i * 7 + n * 31) % owners.length] ?? ''
-        return { name, replicas: 1 }
+        return { name, maxReplicas: 2 }
       })
       const unique = [...new Map(peers.map((each) => [each.name, each])).values()]
       const name = `${prefix}-${i}`
@@ -238,10 +241,17 @@ async function createMany(
             modelRef: { name: 'digits' },
             scaling: { mode: 'External' },
             replicas: 1,
-            placement: { peers: unique },
+            placement: { own: { maxReplicas: 0 }, peers: unique },
           }),
         },
         { signal, fieldManager: 'user' },
+      )
+      // The controller of own workers, which is not here, says how many are wanted in all.
+      await client.patch(
+        inferenceServices,
+        { namespace, name },
+        { status: { desiredReplicas: 1 } },
+        { signal, subresource: 'status', fieldManager: 'workers' },
       )
     }
   }

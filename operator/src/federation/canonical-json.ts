@@ -7,13 +7,17 @@ const maxDepth = 32
  */
 export function canonicalJson(value: unknown, depth = 0): string {
   if (depth > maxDepth) throw new RangeError(`JSON of more than ${maxDepth} levels`)
+  if (typeof value === 'string') return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map((each) => canonicalJson(each, depth + 1)).join(',')}]`
   if (typeof value === 'object' && value !== null) {
-    const members = Object.entries(value)
-      .filter(([, each]) => each !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, each]) => `${JSON.stringify(name)}:${canonicalJson(each, depth + 1)}`)
-    return `{${members.join(',')}}`
+    let members = ''
+    // The default order of sort is that of UTF-16 code units.
+    for (const name of Object.keys(value).sort()) {
+      const each: unknown = value[name as keyof typeof value]
+      if (each === undefined) continue
+      members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(each, depth + 1)}`
+    }
+    return `{${members}}`
   }
   if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError('JSON has no such number')
   const text: string | undefined = JSON.stringify(value)

@@ -65,6 +65,8 @@ const defaultAfterSeconds = 60
 const unansweredMilliseconds = 1_000
 // A reconcile that ignores its signal gives its place to others after this; its key stays locked until it ends.
 const graceMilliseconds = 10_000
+// Without a reason each abort would make an error, stack and all.
+const ended = 'ended'
 
 /**
  * Reconciles each key that the sources name, one run a key at a time. Of what a reconcile throws, a HansaError's `retry`
@@ -145,7 +147,7 @@ export function startController(
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
       metrics.depth(queue.depth)
       const finished = new AbortController()
-      const attempted = attempt(key).finally(() => finished.abort())
+      const attempted = attempt(key).finally(() => finished.abort(ended))
       const overdue = sleep(clock, timeoutSeconds * 1_000 + graceMilliseconds, finished.signal)
       await Promise.race([attempted, overdue])
       if (!finished.signal.aborted) log.error({ key }, 'reconcile ignores its deadline')

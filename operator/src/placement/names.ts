@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Work } from '../api/remote-work.ts'
 import { canonicalJson } from '../federation/canonical-json.ts'
 
@@ -27,7 +28,7 @@ export function remoteWorkName(service: { name: string; uid: string }, peer: str
 
 /** Whether two ask for the same, whichever attempt it is. */
 export function isSameWork(one: Work, other: Work): boolean {
-  return canonicalJson({ ...one, attempt: 1 }) === canonicalJson({ ...other, attempt: 1 })
+  return isDeepStrictEqual({ ...one, attempt: 1 }, { ...other, attempt: 1 })
 }
 
 /** Whether two ask for workers of the same kind, however many. */

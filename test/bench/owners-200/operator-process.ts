@@ -8,6 +8,7 @@ import { createLogger } from '@hansa/operator/process/log.ts'
 import { Registry } from 'prom-client'
 import { identityOf, testOwner } from '../../builders/federation.ts'
 import { sealOf } from '../../builders/scripted-peer.ts'
+import { workerSettings } from '../../builders/worker-settings.ts'
 import { answerCalls } from '../../tools/process-calls.ts'
 import { type Api, clientOf } from './client-of.ts'
 
@@ -26,7 +27,7 @@ answerCalls({
     const events = createEventRecorder({ client, controller: 'hansa.dev/operator', instance: 'bench', log })
     const clock = systemClock
     const common = { client, stores, events, clock, log, registry, systemNamespace, openMessage }
-    startRequester({ ...common, seal: sealOf(us, clock), concurrency: 8 }, signal)
+    startRequester({ ...common, settings: workerSettings, seal: sealOf(us, clock), concurrency: 8 }, signal)
   },
   /** Bytes, and seconds of CPU. */
   usage: async () => {
