@@ -100,8 +100,11 @@ async function writeStatus(
   const desired = { apiVersion, kind: 'SharePolicy', metadata: refOf(policy), status }
   const written = await deps.applier.applyStatus(sharePolicies, desired, policy, { signal })
   // What was not written is no transition: the store may be behind what was said already.
-  if (written === policy || conditionOf(policy.status?.conditions, 'Ready')?.reason === verdict.reason) return
-  const type = verdict.reason === 'InForce' || verdict.reason === 'Suspended' ? 'Normal' : 'Warning'
+  const before = conditionOf(policy.status?.conditions, 'Ready')
+  const isNewWarning = verdict.warning === true && before?.message !== verdict.message
+  if (written === policy || (before?.reason === verdict.reason && !isNewWarning)) return
+  const isWell = verdict.reason === 'InForce' || verdict.reason === 'Suspended'
+  const type = isWell && verdict.warning !== true ? 'Normal' : 'Warning'
   deps.events.record(policy, { type, reason: verdict.reason, action: 'Judge', note: verdict.message })
 }
 

@@ -45,6 +45,16 @@ describe('a SharePolicy', () => {
     expect(reason(changes, known)).toBe(expected)
   })
 
+  test.each([
+    [179, true],
+    [180, undefined],
+  ])('with leases of %d s is in force, and warns where kubelets are too slow for that', (maxLeaseSeconds, warning) => {
+    const verdict = judge(sharePolicy('nights', { maxLeaseSeconds }), facts())
+    expect(verdict).toMatchObject({ reason: 'InForce', message: expect.stringMatching(/^requests of its peers/) })
+    expect(verdict.warning).toBe(warning)
+    expect(verdict.message.includes('set 180 or more')).toBe(warning === true)
+  })
+
   test('keeps its namespace when another wants it too: the older one, then the first by name', () => {
     const older = sharePolicy('z', { targetNamespace: 'shared' })
     older.metadata.creationTimestamp = '2025-01-01T00:00:00Z'

@@ -1,4 +1,4 @@
-import type { SharePolicy } from '../api/share-policy.ts'
+import type { SharePolicy, SharePolicySpec } from '../api/share-policy.ts'
 import type { SharePolicyReason } from '../api/share-policy-reasons.ts'
 import type { Namespace, PriorityClass } from '../kube/builtin.ts'
 import { isTimeZone } from './zone-time.ts'
@@ -18,7 +18,18 @@ export type PolicyFacts = {
   systemNamespace: string
 }
 
-export type Verdict = { reason: SharePolicyReason; message: string }
+export type Verdict = {
+  reason: SharePolicyReason
+  message: string
+  /** It is in force, and its admin should change something. */
+  warning?: true
+}
+
+/**
+ * Guests learn of renewals by a mounted ConfigMap, which a kubelet refreshes every 60 to 90 s, and a renewal is asked for after a third of
+ * the time: with less than this a guest may stop taking requests while its lease is being renewed.
+ */
+export const shortLeaseSeconds = 180
 
 /** Whether requests may be decided by a SharePolicy, but for what only the API server can say (`QuotaRefused`). */
 export function judge({ metadata, spec }: SharePolicy, facts: PolicyFacts): Verdict {
@@ -30,10 +41,18 @@ export function judge({ metadata, spec }: SharePolicy, facts: PolicyFacts): Verd
   if (unknown !== undefined) {
     return { reason: 'TimeZoneUnknown', message: `window ${unknown.name}: ${unknown.timeZone} is no known time zone` }
   }
-  return namespaceVerdict({ metadata, spec }, facts) ?? priorityVerdict(spec.priorityClassName, facts) ?? inForce
+  return namespaceVerdict({ metadata, spec }, facts) ?? priorityVerdict(spec.priorityClassName, facts) ?? inForce(spec)
 }
 
-const inForce: Verdict = { reason: 'InForce', message: 'requests of its peers are decided by it' }
+function inForce({ maxLeaseSeconds }: SharePolicySpec): Verdict {
+  const message = 'requests of its peers are decided by it'
+  if (maxLeaseSeconds >= shortLeaseSeconds) return { reason: 'InForce', message }
+  return {
+    reason: 'InForce',
+    message: `${message}; maxLeaseSeconds is ${maxLeaseSeconds}: kubelets hand renewals to guests only every 60 to 90 s, so guests may drain although they were renewed; set ${shortLeaseSeconds} or more`,
+    warning: true,
+  }
+}
 
 /** Why guests must not run in the target namespace; undefined when they may. */
 export function namespaceVerdict(
