@@ -1,13 +1,14 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { type ClusterOptions, namespaceOption, onCluster, outputOption, type WithClient } from './options.ts'
 import type { ProgramDeps } from './program.ts'
+import { serviceName } from './service-name.ts'
 
 /** `kubectl hansa explain`. */
 export function addExplainCommand(program: Command, deps: ProgramDeps, withClient: WithClient): void {
   const { io, signal } = deps
   onCluster(program.command('explain'))
     .description('For each owner why it runs workers of an InferenceService or why not, with numbers; asks nobody')
-    .argument('<name>', 'name of the InferenceService, or infer/NAME', nameOf)
+    .argument('<name>', 'NAME or infer/NAME of the InferenceService', serviceName)
     .option(
       '--if <key=value...>',
       'what if: strategy=NAME, replicas=N, maxPrice=EUR:MICROS, maxLatency=MS, minOwners=N, maxShare=PERMILLE, own=N, without=PEER, PEER=N (its maxReplicas)',
@@ -22,13 +23,4 @@ export function addExplainCommand(program: Command, deps: ProgramDeps, withClien
         return explain(client, { name, namespace, changes: options.if, output: options.output }, io, signal)
       })
     })
-}
-
-function nameOf(text: string): string {
-  const [kind, name, ...rest] = text.includes('/') ? text.split('/') : ['infer', text]
-  const kinds = ['infer', 'inferenceservice', 'inferenceservices', 'inferenceservices.hansa.dev']
-  if (name === undefined || name === '' || rest.length > 0 || !kinds.includes(kind ?? '')) {
-    throw new InvalidArgumentError('must be the name of an InferenceService, or infer/NAME')
-  }
-  return name
 }

@@ -21,7 +21,7 @@ export function layersText({ metadata }: InferenceService, seen: LayersSeen, _io
     verdictText(seen.verdict),
     'What another placement would cost (leases alone; workers here are counted as free)\n',
     alternativeTable(seen.alternatives),
-    'Prices are those of leases, else of offers; whether a policy allows it: kubectl hansa explain\n',
+    'Prices are those of leases, else of offers; latencies are round trips, in bands. Rows of strategies keep to policies and room, the others are sums: kubectl hansa explain\n',
   ]
   return parts
     .filter((part) => part !== '')
@@ -56,6 +56,10 @@ const words: Readonly<Record<string, string>> = {
   Now: 'as it is now',
   AllOwn: 'all here',
   CheapestPeer: 'all at the cheapest peer',
+  OwnFirst: 'strategy OwnFirst',
+  Cheapest: 'strategy Cheapest',
+  Fastest: 'strategy Fastest',
+  MostResilient: 'strategy MostResilient',
 }
 
 function alternativeTable(found: readonly Alternative[]): string {

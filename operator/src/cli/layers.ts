@@ -1,22 +1,33 @@
 import type { OwnerIdentity } from '../api/identity.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import type { Peer } from '../api/peer.ts'
-import { ownName } from '../api/placement.ts'
+import { ownName, strategies } from '../api/placement.ts'
 import type { RemoteWork } from '../api/remote-work.ts'
 import { gpusOf, workerAmounts } from '../guestwork/resources.ts'
 import { serviceLabel } from '../inferenceservice/names.ts'
 import type { KubeClient } from '../kube/client-types.ts'
 import { isTrue } from '../kube/conditions.ts'
 import { identities, inferenceServices, models, peers, remoteWorks } from '../kube/hansa-resources.ts'
-import { type Alternative, alternatives, type Choice } from '../layers/alternatives.ts'
-import { type LayerView, layersOf } from '../layers/layers.ts'
+import {
+  type Alternative,
+  type AlternativesInput,
+  alternativeOf,
+  alternatives,
+  type Choice,
+  type Filled,
+} from '../layers/alternatives.ts'
+import { type LayerView, layersOf, wantedWorkers } from '../layers/layers.ts'
 import { judge } from '../layers/requirements.ts'
+import { type Candidate, decidePlacement } from '../placement/decide.ts'
+import { isDivided } from '../placement/managed.ts'
 import { ownerKey, ownerShares } from '../placement/owner-share.ts'
 import { CliError } from './cli-error.ts'
 import { exitCodes } from './exit-code.ts'
+import { factsOf } from './explain.ts'
+import { readForPlacement } from './explain-read.ts'
 import type { Io } from './io.ts'
 import { layersText } from './layers-text.ts'
-import { mostOfBand, offersOf } from './offers.ts'
+import { mostOfBand, offersOf, roundTripOf } from './offers.ts'
 import { type Format, printObject } from './output.ts'
 import { readable } from './readable.ts'
 
@@ -48,10 +59,12 @@ export async function showLayers(
   const ownTrustDomains = (own ?? []).flatMap(({ status }) => status?.trustDomain ?? [])
   const layers = layersOf({ service, model, peers: known ?? [], ownTrustDomains, ledger: undefined })
   const verdict = judge(service.spec.placement?.requirements, layers)
+  const size = sizeOf(service, known ?? [])
   const found = alternatives({
-    ...sizeOf(service, known ?? []),
+    ...size,
     choices: choicesOf(service, { peers: known ?? [], identities: own ?? [], works: works ?? [] }, io.now()),
   })
+  found.push(...(await plannedAlternatives(client, service, size.gpusPerWorker, io, signal)))
   if (options.output === 'table') {
     io.out(layersText(service, { layers, verdict, alternatives: found }, io))
     if (known === undefined)
@@ -74,19 +87,54 @@ export type LayersSeen = {
 }
 
 /** The workers that there are, or that are wanted where none are ready yet. */
-function sizeOf(service: InferenceService, known: readonly Peer[]) {
+function sizeOf(
+  service: InferenceService,
+  known: readonly Peer[],
+): Pick<AlternativesInput, 'now' | 'workers' | 'gpusPerWorker' | 'currency'> {
   const now = ownerShares(service, known).flatMap(({ owner, readyReplicas }) =>
     readyReplicas > 0 ? [{ owner, workers: readyReplicas }] : [],
   )
-  const { desiredReplicas = 0, owners = [] } = service.status ?? {}
   const ready = now.reduce((sum, { workers }) => sum + workers, 0)
-  const wanted = owners.reduce((sum, each) => sum + each.wanted, desiredReplicas)
   return {
     now,
-    workers: Math.max(1, ready, wanted),
+    workers: Math.max(1, ready, wantedWorkers(service)),
     gpusPerWorker: gpusOf(workerAmounts({ resources: service.spec.resources })),
     currency: service.spec.placement?.maxPrice?.currency,
   }
+}
+
+/** What each strategy would do with the workers that may be divided, as policies, room and limits of the spec allow: the operator's own plan. */
+async function plannedAlternatives(
+  client: KubeClient,
+  service: InferenceService,
+  gpusPerWorker: number,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Alternative[]> {
+  if (!isDivided(service.spec)) return []
+  const { namespace = '', name } = service.metadata
+  const seen = await readForPlacement(client, { name, namespace }, signal)
+  if (seen?.canJudge !== true) return []
+  const facts = factsOf(seen, service.status?.desiredReplicas ?? 0, io.now())
+  return strategies.map((strategy) => {
+    const { candidates, unplaced } = decidePlacement({ ...facts, strategy })
+    return alternativeOf(
+      strategy,
+      candidates.flatMap((each) => filledOf(each, facts.maxPrice?.currency)),
+      unplaced,
+      gpusPerWorker,
+    )
+  })
+}
+
+export function filledOf(
+  { name, ownerKey, replicas, priceMicros, peer }: Candidate,
+  currency: string | undefined,
+): Filled[] {
+  if (replicas === 0) return []
+  const price = priceMicros === 0 || currency === undefined ? 'Free' : { currency, microsPerGPUHour: priceMicros }
+  const latencyMilliseconds = peer === undefined ? 0 : peer.roundTripMilliseconds
+  return [{ choice: { owner: name, ownerKey, price, latencyMilliseconds }, workers: replicas }]
 }
 
 /** This cluster, and each verified Peer that is not frozen, with the price of its lease or else of its cheapest offer. */
@@ -116,7 +164,12 @@ function choicesOf(
         ({ spec, status }) => spec.peerRef.name === name && status?.lease?.state === 'Active',
       )
       const workers = service.status?.owners?.find(({ peer: each }) => each === name)?.readyReplicas ?? 0
-      return { owner: name, ownerKey: key, ...termsOf(offers, lease, gpus, workers) }
+      return {
+        owner: name,
+        ownerKey: key,
+        latencyMilliseconds: roundTripOf(peer),
+        ...termsOf(offers, lease, gpus, workers),
+      }
     }),
   ]
 }

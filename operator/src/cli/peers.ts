@@ -4,8 +4,9 @@ import type { RemoteWork } from '../api/remote-work.ts'
 import type { KubeClient } from '../kube/client-types.ts'
 import { conditionOf } from '../kube/conditions.ts'
 import { guestWorks, identities, peers, remoteWorks } from '../kube/hansa-resources.ts'
+import type { Offer } from '../placement/input.ts'
 import type { Io } from './io.ts'
-import { type Offer, offersOf, offerText } from './offers.ts'
+import { offersOf, offerText, roundTripOf } from './offers.ts'
 import { columns, type Format, printObject } from './output.ts'
 import { readable } from './readable.ts'
 
@@ -17,7 +18,9 @@ export type PeerRow = {
   connected: string
   /** Who opened the connections that our calls go over. */
   direction: 'Outbound' | 'Inbound' | 'Both' | 'None'
-  offers: Offer[]
+  /** Measured round trip, in bands: at most so long; 1000 is also what is longer. Absent where it is not measured. */
+  roundTripMilliseconds?: number
+  offers: readonly Offer[]
   leasesTaken?: number
   leasesGiven?: number
   frozen: boolean
@@ -52,11 +55,17 @@ export async function showPeers(
 }
 
 export function peerRow(
-  { metadata, spec, status }: Peer,
-  seen: { offers: Offer[]; works: readonly RemoteWork[] | undefined; guests: readonly GuestWork[] | undefined },
+  peer: Peer,
+  seen: {
+    offers: readonly Offer[]
+    works: readonly RemoteWork[] | undefined
+    guests: readonly GuestWork[] | undefined
+  },
 ): PeerRow {
+  const { metadata, spec, status } = peer
   const { name } = metadata
   const { works, guests, offers } = seen
+  const roundTripMilliseconds = roundTripOf(peer)
   const at = (each: RemoteWork | GuestWork) => each.spec.peerRef.name === name
   return {
     name,
@@ -64,6 +73,7 @@ export function peerRow(
     verified: conditionOf(status?.conditions, 'Verified')?.status ?? 'Unknown',
     connected: conditionOf(status?.conditions, 'Connected')?.status ?? 'Unknown',
     direction: directionOf(status?.links ?? []),
+    ...(roundTripMilliseconds !== undefined && { roundTripMilliseconds }),
     offers,
     ...(works !== undefined && { leasesTaken: works.filter((each) => at(each) && isTaken(each)).length }),
     ...(guests !== undefined && { leasesGiven: guests.filter((each) => at(each) && isGiven(each)).length }),
@@ -90,7 +100,7 @@ function directionOf(links: NonNullable<Peer['status']>['links'] & object): Peer
 const mostShown = 3
 
 function table(rows: readonly PeerRow[]): string {
-  const head = ['NAME', 'OWNER', 'VERIFIED', 'CONNECTED', 'DIRECTION', 'OFFERS', 'TAKEN', 'GIVEN', 'FROZEN']
+  const head = ['NAME', 'OWNER', 'VERIFIED', 'CONNECTED', 'DIRECTION', 'LATENCY', 'OFFERS', 'TAKEN', 'GIVEN', 'FROZEN']
   return columns(
     head,
     rows.map((row) => [
@@ -99,12 +109,18 @@ function table(rows: readonly PeerRow[]): string {
       row.verified,
       row.connected,
       row.direction,
+      latencyText(row.roundTripMilliseconds),
       offersText(row.offers),
       String(row.leasesTaken ?? '?'),
       String(row.leasesGiven ?? '?'),
       row.frozen ? 'yes' : 'no',
     ]),
   )
+}
+
+function latencyText(milliseconds: number | undefined): string {
+  if (milliseconds === undefined) return '-'
+  return milliseconds >= 1000 ? 'over 500 ms' : `up to ${milliseconds} ms`
 }
 
 function offersText(offers: readonly Offer[]): string {

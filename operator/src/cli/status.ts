@@ -12,6 +12,7 @@ import type { KubeClient } from '../kube/client-types.ts'
 import { isTrue } from '../kube/conditions.ts'
 import { inferenceServices, models, peers as peerResource } from '../kube/hansa-resources.ts'
 import type { Pod } from '../kube/pod-types.ts'
+import { ownWorkers } from '../placement/managed.ts'
 import { CliError } from './cli-error.ts'
 import { exitCodes } from './exit-code.ts'
 import { type Io, paint, plain } from './io.ts'
@@ -70,7 +71,7 @@ function tree({ service, model, deployments, pods, peers }: Seen, io: Io): strin
     ...(model === undefined ? [] : conditionLines(model.status?.conditions, modelConditionReasons, io, '    ')),
   ]
   lines.push(
-    `  owner own: ${seen.readyReplicas ?? 0} of ${seen.desiredReplicas ?? seen.replicas ?? 0} ready in this cluster`,
+    `  owner own: ${seen.readyReplicas ?? 0} of ${ownWorkers(service, seen.desiredReplicas ?? seen.replicas ?? 0)} ready in this cluster`,
   )
   lines.push(...revisionLines(seen, deployments, pods, io, '    '))
   lines.push(...ownerTree(seen.owners, peers, io, '  '))

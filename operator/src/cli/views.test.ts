@@ -8,10 +8,12 @@ import { sealOf } from '../../../test/builders/scripted-peer.ts'
 import type { Peer } from '../api/peer.ts'
 import { createManualClock } from '../kube/manual-clock.ts'
 import { layersOf } from '../layers/layers.ts'
-import { termsOf } from './layers.ts'
+import type { Candidate } from '../placement/decide.ts'
+import type { Offer, PeerFacts } from '../placement/input.ts'
+import { filledOf, termsOf } from './layers.ts'
 import { layersText } from './layers-text.ts'
 import { memoryIo } from './memory-io.ts'
-import { type Offer, offersOf, offerText } from './offers.ts'
+import { offersOf, offerText } from './offers.ts'
 import { peerRow } from './peers.ts'
 
 const now = Date.parse('2026-01-01T01:00:00Z')
@@ -73,8 +75,8 @@ test('a row of peers counts leases that run, and not the tombstones of those tha
   peer.status = {
     ...peer.status,
     links: [
-      { replica: 'a', connected: true, direction: 'Outbound' },
-      { replica: 'b', connected: true, direction: 'Inbound' },
+      { replica: 'a', connected: true, direction: 'Outbound', roundTripMilliseconds: 20 },
+      { replica: 'b', connected: true, direction: 'Inbound', roundTripMilliseconds: 10 },
       { replica: 'c', connected: false, direction: 'None' },
     ],
   }
@@ -85,6 +87,7 @@ test('a row of peers counts leases that run, and not the tombstones of those tha
     verified: 'True',
     connected: 'True',
     direction: 'Both',
+    roundTripMilliseconds: 10,
     offers: [],
     leasesTaken: 2,
     frozen: false,
@@ -100,6 +103,23 @@ test('a lease says the price, else the cheapest offer; room is what runs there a
   expect(termsOf([], remoteWork('w', {}, { lease }), 1, 3)).toEqual({ price })
   expect(termsOf([], undefined, 1, 0)).toEqual({ price: undefined })
   expect(termsOf([few], undefined, 0, 0)).toEqual({ price: 'Free' })
+})
+
+test('what the planner decides is priced like any other placement', () => {
+  const peer = { roundTripMilliseconds: 20 } as PeerFacts
+  const candidate = { name: 'lab', ownerKey: 'university', replicas: 2, priceMicros: 5, peer } as Candidate
+  expect(filledOf(candidate, 'EUR')).toEqual([
+    {
+      choice: {
+        owner: 'lab',
+        ownerKey: 'university',
+        price: { currency: 'EUR', microsPerGPUHour: 5 },
+        latencyMilliseconds: 20,
+      },
+      workers: 2,
+    },
+  ])
+  expect(filledOf({ ...candidate, replicas: 0 }, 'EUR')).toEqual([])
 })
 
 test('layers are a table with every layer, those that are not there yet, and what is required', () => {

@@ -1,5 +1,5 @@
 import type { LeasePrice } from '../api/owner-scalars.ts'
-import { ownName } from '../api/placement.ts'
+import { ownName, type Strategy } from '../api/placement.ts'
 import { type Measures, measure } from './measure.ts'
 
 /** A place that workers could run in. */
@@ -16,8 +16,8 @@ export type Choice = {
 }
 
 export type Alternative = {
-  /** What is done: all here, all at the cheapest peer, spread evenly over so many owners. */
-  readonly name: 'Now' | 'AllOwn' | 'CheapestPeer' | `Over${number}`
+  /** What is done: all here, all at the cheapest peer, spread evenly over so many owners, or what a strategy would do. */
+  readonly name: 'Now' | 'AllOwn' | 'CheapestPeer' | `Over${number}` | Strategy
   readonly places: readonly { owner: string; workers: number }[]
   /** Workers that no place has room for. */
   readonly short: number
@@ -41,7 +41,8 @@ export type AlternativesInput = {
   readonly now: readonly { owner: string; workers: number }[]
 }
 
-type Filled = { choice: Choice; workers: number }
+/** A place with the workers that it gets. */
+export type Filled = { choice: Choice; workers: number }
 
 /** What the service would cost, and how spread it would be, if its workers were elsewhere. */
 export function alternatives(input: AlternativesInput): Alternative[] {
@@ -53,10 +54,11 @@ export function alternatives(input: AlternativesInput): Alternative[] {
     const choice = choices.find((each) => each.owner === owner)
     return [{ choice: choice ?? { owner, ownerKey: owner, price: undefined }, workers: count }]
   })
-  const found = [described('Now', placed, 0, input)]
+  const { gpusPerWorker } = input
+  const found = [alternativeOf('Now', placed, 0, gpusPerWorker)]
   const add = (name: Alternative['name'], filled: Filled[]) => {
     const short = workers - filled.reduce((sum, each) => sum + each.workers, 0)
-    found.push(described(name, filled, short, input))
+    found.push(alternativeOf(name, filled, short, gpusPerWorker))
   }
   if (own.length > 0) add('AllOwn', inTurn(own, workers))
   if (others.length > 0) add('CheapestPeer', inTurn(others, workers))
@@ -105,11 +107,12 @@ function evenly(choices: readonly Choice[], workers: number): Filled[] {
   return filled.filter((each) => each.workers > 0)
 }
 
-function described(
+/** Cost, latency and measures of one way to place workers. */
+export function alternativeOf(
   name: Alternative['name'],
   filled: readonly Filled[],
   short: number,
-  { gpusPerWorker }: AlternativesInput,
+  gpusPerWorker: number,
 ): Alternative {
   const money = new Map<string, number>()
   const unpriced: string[] = []

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { inferenceService, withGpus, withSpec, withStatus } from '../../../test/builders/inference-service.ts'
 import { model, verified } from '../../../test/builders/model.ts'
 import { atPeer, knownPeer } from '../../../test/builders/peer.ts'
+import { placementSchema } from '../api/placement.ts'
 import { layersText } from '../cli/layers-text.ts'
 import { memoryIo } from '../cli/memory-io.ts'
 import { ownerKey } from '../placement/owner-share.ts'
@@ -26,17 +27,17 @@ test('the example of docs/decentralization.md is what the command prints', () =>
     }),
   )
   service.metadata.namespace = 'library'
-  const placement = {
-    strategy: 'MostResilient' as const,
-    minOwners: 1,
-    maxSharePerOwnerPermille: 1000,
-    purpose: 'Inference',
-    leaseSeconds: 600,
-    requirements: [
-      { layer: 'Compute' as const, minOwners: 2, minOwnersToStop: 2, maxSharePermille: 600 },
-      { layer: 'Weights' as const, minOwnersToStop: 2 },
+  const placement = placementSchema.parse({
+    peers: [
+      { name: 'lab', replicas: 3 },
+      { name: 'gpu', replicas: 1 },
+      { name: 'clinic', replicas: 2 },
     ],
-  }
+    requirements: [
+      { layer: 'Compute', minOwners: 2, minOwnersToStop: 2, maxSharePermille: 600 },
+      { layer: 'Weights', minOwnersToStop: 2 },
+    ],
+  })
   withSpec({ placement })(service)
   const peers = [knownPeer('lab', 'university'), knownPeer('gpu', 'university'), knownPeer('clinic', 'clinic')]
   const layers = layersOf({

@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest'
-import { inferenceService, suspended, withStatus } from '../../../test/builders/inference-service.ts'
+import { inferenceService, suspended, withSpec, withStatus } from '../../../test/builders/inference-service.ts'
 import { model, verified } from '../../../test/builders/model.ts'
 import { atPeer, knownPeer } from '../../../test/builders/peer.ts'
-import type { Layer } from '../api/placement.ts'
-import { type LayersInput, layersOf } from './layers.ts'
+import { type Layer, placementSchema } from '../api/placement.ts'
+import { type LayersInput, layersOf, wantedWorkers } from './layers.ts'
 
+const at = (name: string, replicas: number) => ({ name, replicas })
 const service = inferenceService(
   'chat',
+  withSpec({ placement: placementSchema.parse({ peers: [at('lab', 3), at('gpu', 1), at('clinic', 1)] }) }),
   withStatus({
     desiredReplicas: 2,
     replicas: 2,
@@ -44,6 +46,13 @@ test('an owner counts once, however many clusters it has', () => {
   })
   // 2 + 3 + 1 + 1 are wanted and ready: any loss is felt.
   expect(ownersToFallShort).toBe(1)
+})
+
+test('workers that the strategy places at peers are among those that are wanted, and do not count twice', () => {
+  const divided = structuredClone(service)
+  divided.spec.placement = placementSchema.parse({ peers: [{ name: 'lab', maxReplicas: 8 }, at('clinic', 1)] })
+  divided.status = { ...divided.status, desiredReplicas: 5 }
+  expect(wantedWorkers(divided)).toBe(6)
 })
 
 test('a Peer in one of our own trust domains is another cluster of ours', () => {

@@ -70,7 +70,7 @@ function compute(input: LayersInput): Counted {
     least: leases.get(owner) === 'Uncertain' ? 0 : readyReplicas,
     most: readyReplicas,
   }))
-  const wanted = (desiredReplicas ?? 0) + owners.reduce((sum, each) => sum + each.wanted, 0)
+  const wanted = wantedWorkers(service)
   const why = service.spec.suspend
     ? 'the service is suspended'
     : desiredReplicas === undefined && owners.length === 0
@@ -85,6 +85,15 @@ function compute(input: LayersInput): Counted {
     wanted,
     ...(why !== undefined && { unknown: why }),
   }
+}
+
+/** Workers that are wanted in all. `desiredReplicas` has those that the strategy places at peers, not the fixed counts. */
+export function wantedWorkers({ spec, status }: InferenceService): number {
+  const fixed = new Set(
+    (spec.placement?.peers ?? []).flatMap(({ name, replicas }) => (replicas === undefined ? [] : name)),
+  )
+  const atFixed = (status?.owners ?? []).filter(({ peer }) => fixed.has(peer))
+  return atFixed.reduce((sum, each) => sum + each.wanted, status?.desiredReplicas ?? 0)
 }
 
 /** A peer with a ready worker has every file: its own fetch has checked them. One that was only granted may have some. */

@@ -35,11 +35,11 @@ function hansa(...args: string[]): Promise<Result> {
   })
 }
 
-const decentralized = (status: string, reason: string) =>
-  it().eventually(`Decentralized is ${status}, ${reason}`, async () => {
+const decentralized = (status: string, reason: string, message = '') =>
+  it().eventually(`Decentralized is ${status}, ${reason}: ${message}`, async () => {
     const { status: seen } = await it().service('library', 'digits')
     const found = conditionOf(seen?.conditions, 'Decentralized')
-    return found?.status === status && found.reason === reason ? found : undefined
+    return found?.status === status && found.reason === reason && found.message.includes(message)
   })
 
 const spec = (leaseSeconds: number, minOwners?: number) => ({
@@ -60,8 +60,10 @@ test('a requirement is broken, holds when a peer runs the model, cannot be known
     peers: [{ name: 'university' }],
     spendLimit: { currency: 'EUR', microsPerDay: 1_000_000_000 },
   })
-  await it().serve('library', 'digits', spec(6, 2))
-  expect((await decentralized('False', 'TooFewOwners')).message).toBe(
+  await it().serve('library', 'digits', spec(9, 2))
+  await decentralized(
+    'False',
+    'TooFewOwners',
     'Weights: 1 owners have a part, required: 2; Weights: 1 owners are enough to stop it (no cluster with all files is left), required: 2',
   )
   const broken = await hansa('layers', 'infer/digits', '-n', 'library')
@@ -70,14 +72,14 @@ test('a requirement is broken, holds when a peer runs the model, cannot be known
 
   const { work, envelope, sequence } = await it().outgoing('library', 'Request')
   await it().taken(work, 'Request', sequence)
-  const lease = { epoch: 1, attempt: 1, ttlSeconds: 6, incarnation: 0, price }
+  const lease = { epoch: 1, attempt: 1, ttlSeconds: 9, incarnation: 0, price }
   await it().deliver(work, await it().says.answer(envelope, { decision: 'Granted', lease }))
   const report = { replicas: 3, readyReplicas: 3, gpuSeconds: 9000 }
   await it().deliver(work, await it().says.report(work.metadata.uid, 1, report))
   await decentralized('True', 'RequirementsMet')
 
   // Nothing is renewed: the peer is not heard of any more.
-  expect((await decentralized('Unknown', 'NotKnown')).message).toContain('Weights: 1 to 2 owners have a part')
+  await decentralized('Unknown', 'NotKnown', 'Weights: 1 to 2 owners have a part')
   await it().eventually('an event for each transition', async () => {
     const { items } = await it().client.list(events, { namespace: 'library', signal })
     const reasons = items.flatMap(({ action, reason }) => (action === 'Measure' ? [reason] : []))
@@ -131,7 +133,7 @@ test('cost, peers, layers and status show a lease with its price', { timeout }, 
   expect(table.stdout).toMatch(/^all taken +EUR /m)
 
   const peers = await hansa('peers')
-  expect(peers.stdout).toMatch(/^university +university +True +True +None +- +1 +0 +no$/m)
+  expect(peers.stdout).toMatch(/^university +university +True +True +None +- +- +1 +0 +no$/m)
 
   const layers = JSON.parse((await hansa('layers', 'digits', '-n', 'library', '-o', 'json')).stdout)
   expect(layers.layers.map(({ layer }: { layer: string }) => layer)).toEqual([
@@ -153,6 +155,29 @@ test('cost, peers, layers and status show a lease with its price', { timeout }, 
   expect(tree.stdout).toMatch(/\n {2}owner university: 3 of 3 ready\n {4}[+] peer university: /)
 })
 
+test('where the strategy divides the workers, layers shows what each strategy would do', { timeout }, async () => {
+  await it().serve('library', 'letters', {
+    modelRef: { name: 'letters' },
+    placement: { peers: [{ name: 'university', maxReplicas: 2 }] },
+  })
+  await it().client.patch(
+    inferenceServices,
+    { namespace: 'library', name: 'letters' },
+    { status: { desiredReplicas: 3 } },
+    { signal, subresource: 'status', fieldManager: 'test' },
+  )
+  const { alternatives } = JSON.parse((await hansa('layers', 'letters', '-n', 'library', '-o', 'json')).stdout)
+  const cheapest = alternatives.find(({ name }: { name: string }) => name === 'Cheapest')
+  expect(cheapest.places).toContainEqual({ owner: 'university', workers: 2 })
+  expect(cheapest.perHour).toEqual([])
+  expect(alternatives.map(({ name }: { name: string }) => name).slice(-4)).toEqual([
+    'OwnFirst',
+    'Cheapest',
+    'Fastest',
+    'MostResilient',
+  ])
+})
+
 test('what is wrong with a command line is said with exit code 2, what is not there with 4', { timeout }, async () => {
   expect(await hansa('layers', 'pod/digits')).toMatchObject({
     code: 2,
@@ -163,5 +188,5 @@ test('what is wrong with a command line is said with exit code 2, what is not th
   for (const each of await Promise.all(absent)) {
     expect(each).toMatchObject({ code: 4, stderr: expect.stringContaining('there is no InferenceService absent') })
   }
-  expect((await it().client.list(inferenceServices, { namespace: 'library', signal })).items).toHaveLength(1)
+  expect((await it().client.list(inferenceServices, { namespace: 'library', signal })).items).toHaveLength(2)
 })
