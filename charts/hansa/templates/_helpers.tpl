@@ -32,6 +32,11 @@ https://hansa-operator.{{ .Release.Namespace }}.svc:9443
 {{- .Values.gateway.externalUrl | default (printf "https://hansa-gateway.%s.svc:%d" .Release.Namespace (int .Values.gateway.service.port)) -}}
 {{- end -}}
 
+{{/* Not empty where a ledger runs: it needs peers. */}}
+{{- define "hansa.hasLedger" -}}
+{{- if and .Values.link.enabled .Values.ledger.enabled }}true{{ end -}}
+{{- end -}}
+
 {{/* Bytes that model files may take: a quantity less five per cent, for what a file system needs itself. */}}
 {{- define "hansa.blobBytes" -}}
 {{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}

@@ -110,26 +110,28 @@ async function install(
     'gateway.service.grpcNodePort': String(nodePort + 1),
     'gateway.service.dataNodePort': String(nodePort + 2),
     'fetch.localRoot.existingClaim': 'hansa-local-models',
+    // There is no storage class here.
+    'ledger.storage.persistent': 'false',
     ...values,
   }
   const flags = Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`])
   await ok(owner.helm(['install', 'hansa', `${repository}/charts/hansa`, '-n', systemNamespace, ...flags]))
-  for (const deployment of await deployments(owner)) {
-    log(`${owner.name}: waiting for hansa-${deployment}`)
-    await ok(
-      owner.kubectl(['rollout', 'status', `deployment/hansa-${deployment}`, '-n', systemNamespace, '--timeout=120s']),
-      () => diagnose(owner),
+  for (const workload of await workloads(owner)) {
+    log(`${owner.name}: waiting for ${workload}`)
+    await ok(owner.kubectl(['rollout', 'status', workload, '-n', systemNamespace, '--timeout=120s']), () =>
+      diagnose(owner),
     )
   }
 }
 
-/** Names of Hansa's Deployments, without their prefix; the authority's first. */
-async function deployments(owner: Owner): Promise<string[]> {
-  const names = await ok(
-    owner.kubectl(['get', 'deployments', '-n', systemNamespace, '-o', 'jsonpath={.items[*].metadata.name}']),
-  )
-  const all = names.split(' ').map((name) => name.replace(/^hansa-/, ''))
-  return ['operator', ...all.filter((name) => name !== 'operator')]
+/** Hansa's Deployments and StatefulSets, as kubectl names them; the authority's first. */
+async function workloads(owner: Owner): Promise<string[]> {
+  const names = await ok(owner.kubectl(['get', 'deployments,statefulsets', '-n', systemNamespace, '-o', 'name']))
+  const all = names.trim().split('\n')
+  return [
+    ...all.filter((name) => name.endsWith('/hansa-operator')),
+    ...all.filter((name) => !name.endsWith('/hansa-operator')),
+  ]
 }
 
 async function trustPem(owner: Owner): Promise<string> {
@@ -156,9 +158,7 @@ async function diagnose(owner: Owner): Promise<string> {
     .filter((line) => !line.includes('loopback range'))
     .slice(-15)
   const logs = await Promise.all(
-    (await deployments(owner)).map((name) =>
-      owner.kubectl(['logs', `deployment/hansa-${name}`, '-n', systemNamespace, '--tail=15']),
-    ),
+    (await workloads(owner)).map((workload) => owner.kubectl(['logs', workload, '-n', systemNamespace, '--tail=15'])),
   )
   return [pods.stdout, ...telling, ...logs.map(({ stdout, stderr }) => stdout + stderr)].join('\n')
 }

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gatewaySettings } from '@hansa/operator/gateway/settings.ts'
+import { ledgerSettings } from '@hansa/operator/ledger/settings.ts'
 import { linkSettings } from '@hansa/operator/link/settings.ts'
 import { operatorSettings } from '@hansa/operator/operator/settings.ts'
 import { parseEnv } from '@hansa/operator/process/env.ts'
@@ -29,6 +30,9 @@ const everything = {
     oidcIssuers: [{ name: 'staff', issuer: 'https://idp.stmary.example:9444/realms/staff', audience: 'hansa' }],
     podDisruptionBudget: { enabled: true, maxUnavailable: '50%' },
   },
+  ledger: {
+    postgres: { host: 'db.example', port: 5433, secretName: 'ledger-db', caConfigMap: 'db-ca', cidrs: ['10.2.0.0/16'] },
+  },
   link: { replicas: 2, service: { type: 'LoadBalancer' }, peers: { ports: [443, 3128] } },
   fetch: {
     storage: { persistent: true, size: '100Gi' },
@@ -55,7 +59,7 @@ test.for([
   const found = pods(await render(values))
   const cache = values === everything ? ['hansa-cache'] : []
   expect(found.map(({ name }) => name).sort()).toEqual([
-    ...[...cache, 'hansa-fetch', 'hansa-gateway', 'hansa-link', 'hansa-operator'],
+    ...[...cache, 'hansa-fetch', 'hansa-gateway', 'hansa-ledger', 'hansa-link', 'hansa-operator'],
   ])
   for (const { name, spec } of found) {
     expect(violations(spec), name).toEqual([])
@@ -83,6 +87,10 @@ test.for([
   const gateway = gatewaySettings(envOf('hansa-gateway'))
   const fetch = fetchSettings(envOf('hansa-fetch'))
   const link = linkSettings(envOf('hansa-link'))
+  const ledger = ledgerSettings(envOf('hansa-ledger'))
+  expect(gateway.receipts?.ledgerUrl).toBe('https://hansa-ledger.hansa-system.svc:8449')
+  expect(ledger.books.kind).toBe(values === everything ? 'PostgreSQL' : 'SQLite')
+  expect(ledger.caps).toEqual({ maxUnagreedReceipts: 100_000, maxUnagreedGPUSeconds: 86_400 })
   expect(operator.HANSA_CA_URL).toBe('https://hansa-operator.hansa-system.svc:9443')
   expect(operator.HANSA_FETCH_URL).toBe('https://hansa-fetch.hansa-system.svc:8444')
   expect(operator.HANSA_WORKER_IMAGE).toBe('ghcr.io/hansa-dev/worker:0.1.0')
@@ -128,7 +136,7 @@ test('every path that a process is told of is mounted, and no variable is one th
   }
 })
 
-test('only a token for the authority is projected, and only operator, gateway, link and fetch reach the API server', async () => {
+test('only a token for the authority is projected, and only operator, gateway, link, ledger and fetch reach the API server', async () => {
   const manifests = await render()
   for (const { name, spec } of pods(manifests)) {
     expect(spec.automountServiceAccountToken).toBe(true)
@@ -137,8 +145,10 @@ test('only a token for the authority is projected, and only operator, gateway, l
   }
   const accounts = manifests.filter(({ kind }) => kind === 'ServiceAccount')
   expect(accounts.map(({ metadata }) => metadata.name).sort()).toEqual([
+    'hansa-auditor',
     'hansa-fetch',
     'hansa-gateway',
+    'hansa-ledger',
     'hansa-link',
     'hansa-operator',
   ])
@@ -237,19 +247,22 @@ test('every pod of the release namespace is shut in, and each process opens what
   expect(ports(byName['hansa-operator'], 'ingress')).toEqual([8081, 9443])
   expect(ports(byName['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8444, 8445, 8447, 8448])
   expect(ports(byName['hansa-link'], 'ingress')).toEqual([8081, 9444])
+  expect(ports(byName['hansa-ledger'], 'ingress')).toEqual([8081, 8449, 8450])
+  expect(ports(byName['hansa-ledger'], 'egress')).toEqual([53, 443, 6443, 8448, 9443])
   expect(ports(byName['hansa-fetch'], 'ingress')).toEqual([8081, 8444])
   expect(ports(byName['hansa-operator'], 'egress')).toEqual([53, 443, 6443, 8444, 8445])
-  expect(ports(byName['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 8444, 8447, 9443])
+  expect(ports(byName['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 8444, 8447, 8449, 9443])
   expect(ports(byName['hansa-fetch'], 'egress')).toEqual([53, 443, 6443, 8448, 9443])
   const alone = (await render({ link: { enabled: false } })).filter(({ kind }) => kind === 'NetworkPolicy')
   const apart = Object.fromEntries(alone.map(({ metadata, spec }) => [metadata.name, spec]))
   expect(apart).not.toHaveProperty('hansa-link')
+  expect(apart).not.toHaveProperty('hansa-ledger')
   expect(ports(apart['hansa-gateway'], 'ingress')).toEqual([8081, 8443, 8444, 8445])
   expect(ports(apart['hansa-gateway'], 'egress')).toEqual([53, 443, 6443, 8443, 8444, 9443])
   const opened = (await render(everything)).find(
     ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'hansa-gateway',
   )
-  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 4318, 6443, 8443, 8444, 8447, 9443, 9444])
+  expect(ports(opened?.spec, 'egress')).toEqual([53, 443, 4318, 6443, 8443, 8444, 8447, 8449, 9443, 9444])
   expect(ports(opened?.spec, 'ingress')).toEqual([8081, 8443, 8444, 8445, 8447, 8448])
   expect((await render({ networkPolicy: { enabled: false } })).filter(({ kind }) => kind === 'NetworkPolicy')).toEqual(
     [],
@@ -303,7 +316,7 @@ test('the receiver of traces is told to gateway and operator, and the gateway ma
 
 test('the time to drain fits into the grace period of the gateway', async () => {
   const manifests = await render({ gateway: { lameDuckSeconds: 20, drainSeconds: 100 } })
-  expect(podOf(manifests, 'hansa-gateway').terminationGracePeriodSeconds).toBe(130)
+  expect(podOf(manifests, 'hansa-gateway').terminationGracePeriodSeconds).toBe(140)
 })
 
 test('on OpenShift the platform may choose the user', async () => {

@@ -277,6 +277,28 @@ export const expectedRights: Record<string, { boundTo: string[]; rights: Right[]
       },
     ],
   },
+  'ClusterRole hansa-ledger': {
+    boundTo: ['hansa-ledger'],
+    rights: [
+      {
+        why: 'it must know in whose name it claims, with whom, and what was asked of them; it writes no object',
+        apiGroups: ['hansa.dev'],
+        resources: ['identities', 'peers', 'remoteworks'],
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
+  },
+  'Role hansa-ledger': {
+    boundTo: ['hansa-ledger'],
+    rights: [
+      {
+        why: 'what was granted, at which price, and its GPU seconds make the claims',
+        apiGroups: ['hansa.dev'],
+        resources: ['guestworks'],
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
+  },
   'ClusterRole hansa-source-credentials': {
     boundTo: [],
     rights: [

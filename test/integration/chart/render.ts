@@ -66,7 +66,7 @@ export function podOf(manifests: readonly Manifest[], owner: string): PodSpec {
 /** Every pod that the chart runs. */
 export function pods(manifests: readonly Manifest[]): { name: string; spec: PodSpec }[] {
   return manifests
-    .filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet')
+    .filter(({ kind }) => ['Deployment', 'DaemonSet', 'StatefulSet'].includes(kind))
     .map(({ metadata, spec }) => {
       // helm's output is checked against the real schema when it is installed, in install.test.ts.
       const { template } = spec as { template: { spec: PodSpec } }
