@@ -134,7 +134,7 @@ function noteFailures(
 
 type Own = { current: number; room: number; maxReplicas: number; pending: (unplaced: number) => number }
 
-/** This cluster: workers that have a node, and room for more. What the scheduler found no room for is not tried again before a pause. */
+/** This cluster: workers that have or soon get a node, and room for more. What the scheduler found no room for is not tried again before a pause. */
 function ownFacts(
   key: string,
   input: Parameters<typeof divide>[0] & { total: number; atPeers: number },
@@ -145,8 +145,8 @@ function ownFacts(
   const { own, peers = [] } = service.spec.placement ?? {}
   const maxReplicas = own?.maxReplicas ?? total
   const pods = deps.pods.byIndex('service', key).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-  const placed = pods.filter(({ spec }) => spec.nodeName !== undefined).length
-  const current = Math.min(placed, total)
+  // One that has lost its node, or waits for its first, may get one in a moment.
+  const current = Math.min(pods.filter((pod) => !isUnschedulable(pod, now)).length, total)
   // A pod that still waits when the pause is over is another refusal.
   if (deps.refusals.at(`${key} ${ownName}`, now) === undefined && pods.some((pod) => isUnschedulable(pod, now))) {
     deps.refusals.note(`${key} ${ownName}`, [{ id: String(now), reasons: ['Unschedulable'] }], current, now)
