@@ -10,7 +10,7 @@ const seed = 6
 export const promise = {
   id: 'placement-properties',
   claim:
-    'Where workers are placed is never outside policy, is the best that policy allows by a checker that tries out every distribution, gives a cheaper offer never less (Cheapest), comes to rest, moves nobody for one worker more or less or a tenth in price, and is the same for equal inputs; what is left out has a reason.',
+    'Where workers are placed is never outside policy, is the best that policy allows by a checker that tries out every distribution, gives a cheaper offer never less (Cheapest), comes to rest, moves no other worker for one more or less and none to and fro for a tenth in price, and is the same for equal inputs; what is left out has a reason.',
   aim: `${runs} random cases for each of ${Object.keys(checks).length} properties, 0 broken; every mutant of the planner noticed`,
 }
 

@@ -166,7 +166,7 @@ export const monotone: Check = (given, decide) => {
   return undefined
 }
 
-/** Once carried out a plan stays; one worker more or less moves no other; a price that changes by a tenth moves nobody. */
+/** Once carried out a plan stays; one worker more or less moves no other; a change of prices by a tenth moves nobody to and fro. */
 export const fewMoves: Check = (given, decide) => {
   const facts = settled({ ...given, minOwners: 1, maxSharePerOwnerPermille: 1000 }, decide)
   if (facts === undefined) return 'plans never come to rest'
@@ -186,11 +186,25 @@ export const fewMoves: Check = (given, decide) => {
     const less = moved({ ...facts, total: facts.total - 1 })
     if (less.lost !== 1 || less.won > 0) return `one worker less moves others: ${JSON.stringify([before, less])}`
   }
-  const peers = facts.peers.map((each) =>
+  // Prices that rise by a tenth may move workers, but nobody comes back when they fall again.
+  const dear = facts.peers.map((each) =>
     each.offers === undefined ? each : { ...each, offers: each.offers.map(dearer) },
   )
-  const dear = moved({ ...facts, peers })
-  return dear.lost > 0 || dear.won > 0 ? `a tenth in price moves workers: ${JSON.stringify([before, dear])}` : undefined
+  const after = settled({ ...facts, peers: dear }, decide)
+  if (after === undefined) return 'plans never come to rest after a change of prices'
+  const there = countsOf(after)
+  const again = after.peers.map((each, i) => ({ ...each, ...offersOf(facts.peers[i]) }))
+  const back = decide({ ...after, peers: again }).candidates.find(({ name, replicas }) => {
+    const hadLost = (there[name] ?? 0) < (before[name] ?? 0)
+    return hadLost && replicas > (there[name] ?? 0)
+  })
+  return back === undefined
+    ? undefined
+    : `prices that rose by a tenth and fell again move workers to and fro at ${back.name}: ${JSON.stringify([before, there])}`
+}
+
+function offersOf(peer: PeerFacts | undefined): Pick<PeerFacts, 'offers'> {
+  return peer?.offers === undefined ? {} : { offers: peer.offers }
 }
 
 function dearer(offer: Offer): Offer {

@@ -91,7 +91,7 @@ export const anyFacts: fc.Arbitrary<PlacementFacts> = fc
     namespace: fc.constant({ name: 'library', labels: { 'hansa.dev/data-class': 'Internal' } }),
     dataClass: fc.constantFrom('Internal' as const, 'Internal' as const, 'Confidential' as const),
     gpus: fc.constantFrom(0, 1, 1, 2),
-    gpuModel: fc.option(fc.constantFrom('H200', 'L4'), { nil: undefined, freq: 1 }),
+    gpuModel: fc.option(fc.constantFrom('H200', 'L4'), { nil: undefined, freq: 3 }),
     withheld: seldom(fc.constant({ reason: 'NotPlaced', message: 'it lies on a claim' })),
     policies: fc
       .array(policy, { maxLength: 3 })
