@@ -8,6 +8,7 @@ import { addGuestCommands } from './guest-commands.ts'
 import { addIdentityCommands } from './identity-commands.ts'
 import type { Ask, Io } from './io.ts'
 import { addKeyCommands } from './key-commands.ts'
+import { addLedgerCommands } from './ledger-commands.ts'
 import { type ClusterOptions, namespaceOption, onCluster, outputOption } from './options.ts'
 import type { Format } from './output.ts'
 import { addPeerCommands } from './peer-commands.ts'
@@ -149,6 +150,7 @@ export function createProgram(deps: ProgramDeps): Command {
   addPeerCommands(program, deps, withClient)
   addGuestCommands(program, deps, withClient)
   addFreezeCommands(program, deps, withClient)
+  addLedgerCommands(program, deps, withClient)
   addViewCommands(program, deps, withClient)
 
   program

@@ -6,6 +6,7 @@ import type { Logger } from '../process/log.ts'
 import type { Caps } from './claims/caps.ts'
 import type { LedgerMetrics } from './metrics.ts'
 import type { AskPeer } from './peers/wire.ts'
+import type { Retention } from './retain.ts'
 import type { SignBody } from './sign-body.ts'
 import type { LedgerStore } from './store/store.ts'
 
@@ -40,6 +41,7 @@ export type LedgerDeps = {
   ask: AskPeer
   times: LedgerTimes
   caps: Caps
+  retention: Retention
   clock: Clock
   log: Logger
   metrics: LedgerMetrics

@@ -5,6 +5,7 @@ import { claimGrants, deliverClaims, stoppedGrants } from './claims/claim-grants
 import type { LedgerDeps } from './deps.ts'
 import { bundleKeeper } from './keep-bundles.ts'
 import type { BatchAnswer } from './record.ts'
+import { retain } from './retain.ts'
 import type { GrantKey } from './store/store.ts'
 import { recordTaker } from './take-records.ts'
 import { makeCheckpoints } from './witness/make-checkpoints.ts'
@@ -12,6 +13,7 @@ import { restoreGate } from './witness/restore-gate.ts'
 
 const capsMilliseconds = 1000
 const witnessMilliseconds = 2000
+const retentionMilliseconds = 3_600_000
 
 export type RunningLedger = {
   takeRecords(body: unknown): Promise<BatchAnswer>
@@ -43,6 +45,11 @@ export function runLedger(deps: LedgerDeps): RunningLedger {
     bundles: { every: witnessMilliseconds, act: keepBundles },
     claim: { every: times.claimMilliseconds, act: () => claimGrants(deps, gate) },
     deliver: { every: times.deliverMilliseconds, act: () => (isOpen() ? deliverClaims(deps) : Promise.resolve()) },
+    retention: { every: retentionMilliseconds, act: () => retain(deps, deps.retention) },
+    disputed: {
+      every: times.checkpointMilliseconds,
+      act: () => (isOpen() ? deliverClaims(deps, 'Disputed') : Promise.resolve()),
+    },
     checkpoint: { every: times.checkpointMilliseconds, act: () => makeCheckpoints(deps, gate) },
   }
 

@@ -17,6 +17,8 @@ import { followGrants } from './follow-grants.ts'
 import { knownPeers } from './known-peers.ts'
 import { ledgerMetrics } from './metrics.ts'
 import { askThroughGateway } from './peers/ask-peer.ts'
+import { startReaders } from './reader/start-readers.ts'
+import type { Retention } from './retain.ts'
 import { runLedger } from './run-ledger.ts'
 import { serveGateways } from './serve-gateways.ts'
 import { slimGuest, slimWork } from './slim.ts'
@@ -27,11 +29,15 @@ export type ServingSettings = {
   namespace: string
   trustDomain: string
   port: number
+  /** For auditors. */
+  auditorsPort: number
   probesPort: number
+  stateDir: string
   /** Where our gateways take messages for peers. */
   gatewayUrl: string
   times: LedgerTimes
   caps: Caps
+  retention: Retention
 }
 
 export type ServingDeps = {
@@ -49,6 +55,7 @@ export type Ledger = {
   /** For gateways. */
   url: string
   probesUrl: string
+  auditorsUrl: string
   problem(): string | undefined
   close(): Promise<void>
 }
@@ -75,10 +82,11 @@ export async function serveLedger(settings: ServingSettings, deps: ServingDeps):
   })
   const gatewayUri = spiffe(trustDomain, namespace, 'hansa-gateway')
   const { ask, close: closeAsking } = askThroughGateway({ url: settings.gatewayUrl, uri: gatewayUri, identity })
+  const known = knownPeers({ peers: reflectors.peers.store, identities: reflectors.identities.store, clock })
   const running = runLedger({
     store,
-    peers: knownPeers({ peers: reflectors.peers.store, identities: reflectors.identities.store, clock }),
-    ...{ sign, ask, times: settings.times, caps: settings.caps, clock, log, signal },
+    peers: known,
+    ...{ sign, ask, times: settings.times, caps: settings.caps, retention: settings.retention, clock, log, signal },
     metrics: ledgerMetrics(registry),
   })
   let lost: string | undefined
@@ -96,14 +104,19 @@ export async function serveLedger(settings: ServingSettings, deps: ServingDeps):
     takeRecords: running.takeRecords,
     takeMessage: running.takeMessage,
   })
-  log.info({ url: server.url, probes: probes.url }, 'ledger listens')
+  const auditors = await startReaders({
+    ...{ host, port: settings.auditorsPort, identity, namespace, client, stateDir: settings.stateDir },
+    ...{ store, peers: known, sign, clock, log, random },
+  })
+  log.info({ url: server.url, auditors: auditors.url, probes: probes.url }, 'ledger listens')
   return {
     url: server.url,
     probesUrl: probes.url,
+    auditorsUrl: auditors.url,
     problem,
     close: async () => {
       stopping.abort()
-      await server.close()
+      await Promise.all([server.close(), auditors.close()])
       grants.stop()
       await Promise.all([running.ended, grants.flush(), ...all.map((each) => each.stop())])
       await closeAsking()

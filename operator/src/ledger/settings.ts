@@ -24,6 +24,7 @@ const environment = z.object({
   HANSA_TRUST_DOMAIN: z.string().min(1).meta({ description: 'trust domain of the cluster' }),
   HANSA_GATEWAY_DATA_URL: httpsUrl.meta({ description: 'where our gateways take messages for peers' }),
   HANSA_LEDGER_PORT: whole(0, 65_535, 8449).meta({ description: 'port for gateways' }),
+  HANSA_LEDGER_AUDITORS_PORT: whole(0, 65_535, 8450).meta({ description: 'port for auditors' }),
   HANSA_PROBES_PORT: whole(0, 65_535, 8081).meta({ description: 'port for probes and metrics' }),
   HANSA_LEDGER_DIR: z.string().optional().meta({ description: 'folder of the SQLite file, unless PostgreSQL is used' }),
   HANSA_LEDGER_POSTGRES_HOST: z.string().max(253).optional().meta({ description: 'PostgreSQL server' }),
@@ -46,6 +47,12 @@ const environment = z.object({
   }),
   HANSA_LEDGER_RESTORE_WAIT_SECONDS: seconds(3600, 60).meta({
     description: 'how long a start waits for witnesses beyond the first one',
+  }),
+  HANSA_LEDGER_SALT_DAYS: whole(1, 3650, 30).meta({
+    description: 'days after which salts and names of callers are erased',
+  }),
+  HANSA_LEDGER_RECEIPT_DAYS: whole(1, 36_500, 400).meta({
+    description: 'days after which the bytes of agreed receipts are erased; hashes stay',
   }),
   HANSA_LEDGER_MAX_UNAGREED_RECEIPTS: whole(1, 10_000_000, 100_000).meta({
     description: 'receipts of a grant that may be not agreed before it is stopped',
@@ -78,6 +85,7 @@ export function ledgerSettings(env: Record<string, string | undefined>) {
     trustDomain: parsed.HANSA_TRUST_DOMAIN,
     gatewayUrl: parsed.HANSA_GATEWAY_DATA_URL.replace(/\/$/, ''),
     port: parsed.HANSA_LEDGER_PORT,
+    auditorsPort: parsed.HANSA_LEDGER_AUDITORS_PORT,
     probesPort: parsed.HANSA_PROBES_PORT,
     books: booksOf(parsed),
     times: {
@@ -87,6 +95,7 @@ export function ledgerSettings(env: Record<string, string | undefined>) {
       settleWaitMilliseconds: parsed.HANSA_LEDGER_SETTLE_WAIT_SECONDS * 1000,
       restoreWaitMilliseconds: parsed.HANSA_LEDGER_RESTORE_WAIT_SECONDS * 1000,
     },
+    retention: { saltDays: parsed.HANSA_LEDGER_SALT_DAYS, receiptDays: parsed.HANSA_LEDGER_RECEIPT_DAYS },
     caps: {
       maxUnagreedReceipts: parsed.HANSA_LEDGER_MAX_UNAGREED_RECEIPTS,
       maxUnagreedGPUSeconds: parsed.HANSA_LEDGER_MAX_UNAGREED_GPU_SECONDS,

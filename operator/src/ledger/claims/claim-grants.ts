@@ -69,10 +69,13 @@ async function claimGrant(grant: Grant, deps: LedgerDeps): Promise<boolean> {
   return kept.length === maxClaimReceipts
 }
 
-/** Says every claim that is not answered to its peer, oldest first; a peer that cannot be reached waits for the next round. */
-export async function deliverClaims(deps: LedgerDeps): Promise<void> {
-  const open = await deps.store.claims({ side: 'Executor', state: 'Claimed', limit: claimsPerRound })
-  deps.metrics.set('open', open.length)
+/**
+ * Says every claim that is not answered to its peer, oldest first; a peer that cannot be reached waits for the next round. Disputed ones are
+ * said again more rarely: the peer may have taken the dispute back.
+ */
+export async function deliverClaims(deps: LedgerDeps, state: 'Claimed' | 'Disputed' = 'Claimed'): Promise<void> {
+  const open = await deps.store.claims({ side: 'Executor', state, limit: claimsPerRound })
+  if (state === 'Claimed') deps.metrics.set('open', open.length)
   const byPeer = Map.groupBy(open, ({ peer }) => peer)
   await Promise.all([...byPeer].map(([peerName, claims]) => deliverTo(peerName, claims, deps)))
 }
@@ -93,7 +96,7 @@ async function deliverTo(peerName: string, claims: readonly KeptClaim[], deps: L
 async function deliver(peerName: string, kept: KeptClaim, deps: LedgerDeps): Promise<void> {
   const { store, clock, ask, log, metrics, signal } = deps
   const answer = await ask(peerName, { kind: 'Claim', envelope: kept.envelope }, signal)
-  if (answer.kind !== 'Settlement') return
+  if (answer.kind !== 'Settlement' || answer.envelope === kept.settlement?.envelope) return
   const known = deps.peers.get(peerName)
   if (known === undefined) return
   const { peer, ownBundle, identity } = known

@@ -79,7 +79,7 @@ test('one byte changed anywhere makes it fail', async () => {
       copy[at] = (copy[at] ?? 0) ^ flip
       expect((await verified(copy)).findings).not.toEqual([])
     }),
-    { numRuns: 400 },
+    { numRuns: 150 },
   )
 })
 
@@ -98,7 +98,7 @@ test('one byte changed anywhere behind the head makes it fail also for who write
         expect((await verified(forged)).findings.length).toBeGreaterThan(0)
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 150 },
   )
 })
 
