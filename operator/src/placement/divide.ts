@@ -5,6 +5,7 @@ import type { DataClass } from '../api/owner-scalars.ts'
 import type { Peer } from '../api/peer.ts'
 import { ownName } from '../api/placement.ts'
 import type { RemoteWork } from '../api/remote-work.ts'
+import type { Spent } from '../egresspolicy/allow.ts'
 import { createSpending } from '../egresspolicy/spending.ts'
 import type { OpenMessage } from '../federation/federation.ts'
 import type { ModelState } from '../inferenceservice/model-state.ts'
@@ -78,14 +79,7 @@ export function divide(
     total,
     own: { current: 0, room: 0, maxReplicas: 0 },
     policies: deps.egressPolicies.list(),
-    // Other requests of this service make room for what is asked now.
-    spent: (policy, currency) => {
-      const mine = new Set(works)
-      return createSpending(() => deps.remoteWorks.list().filter((work) => !mine.has(work))).others('')(
-        policy,
-        currency,
-      )
-    },
+    spent: spentByOthers(works, deps),
     peerOf: (name) => deps.peers.get({ name }),
     identityOf: (name) => deps.identities.get({ name }),
     openMessage: deps.openMessage,
@@ -109,6 +103,20 @@ export function divide(
   shall.set(ownName, Math.min(total, own.maxReplicas, mine))
   deps.metrics.decided(decision.unplaced > 0 ? 'Unplaced' : 'Placed', (deps.clock.monotonic() - started) / 1000)
   return { decision, now: shall, shares, afterSeconds: lookSeconds }
+}
+
+/** What all other work may cost; what this service asked for makes room for what it asks for now. Added up once for each policy. */
+function spentByOthers(works: readonly RemoteWork[], { remoteWorks }: DivideDeps): Spent {
+  const mine = new Set(works)
+  const known = new Map<string, number>()
+  return (policy, currency) => {
+    const key = `${policy} ${currency}`
+    const found =
+      known.get(key) ??
+      createSpending(() => remoteWorks.list().filter((work) => !mine.has(work))).others('')(policy, currency)
+    known.set(key, found)
+    return found
+  }
 }
 
 /** Remembers what peers refused, and what our own scheduler has no room for. */
