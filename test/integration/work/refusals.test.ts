@@ -3,7 +3,8 @@ import type { ClientHttp2Session, OutgoingHttpHeaders } from 'node:http2'
 import { leaseAnnotationName, leaseText } from '@hansa/operator/guestlease/lease.ts'
 import { beforeEach, expect, test } from 'vitest'
 import { eventually } from '../gateway/gateway-under-test.ts'
-import { connected, join, type Lent, lend, type OwnerRig, requestIdOf, startOwnerRig } from './two-gateways.ts'
+import { connected, join, type Lent, lend, type OwnerRig, requestIdOf } from './owner-rig.ts'
+import { startOwnerRig } from './two-gateways.ts'
 
 const body = '{"inputs":[]}'
 

@@ -6,7 +6,8 @@ import { beforeEach, expect, test } from 'vitest'
 import { startCuttableLine } from '../../cluster/hansa/cut.ts'
 import { eventually } from '../gateway/gateway-under-test.ts'
 import type { TestWorker } from '../gateway/test-worker.ts'
-import { connected, join, type Lent, lend, type OwnerRig, startOwnerRig, usersService } from './two-gateways.ts'
+import { connected, join, type Lent, lend, type OwnerRig, usersService } from './owner-rig.ts'
+import { startOwnerRig } from './two-gateways.ts'
 
 const path = '/apps/digits/v2/models/digits/infer'
 let a: OwnerRig

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { commitment } from '@hansa/operator/ledger/receipt.ts'
 import { expect, test } from 'vitest'
 import { eventually } from '../gateway/gateway-under-test.ts'
-import { connected, join, lend, startOwnerRig, usersService } from './two-gateways.ts'
+import { connected, join, lend, usersService } from './owner-rig.ts'
+import { startOwnerRig } from './two-gateways.ts'
 
 const path = '/apps/digits/v2/models/digits/infer'
 const body = JSON.stringify({ inputs: [{ name: 'x', data: [1, 2, 3] }] })
