@@ -16,7 +16,7 @@ import {
   type Choice,
   type Filled,
 } from '../layers/alternatives.ts'
-import { type LayerView, layersOf, wantedWorkers } from '../layers/layers.ts'
+import { type LayerView, type LedgerView, layersOf, wantedWorkers } from '../layers/layers.ts'
 import { judge } from '../layers/requirements.ts'
 import { type Candidate, decidePlacement } from '../placement/decide.ts'
 import { isDivided } from '../placement/managed.ts'
@@ -27,6 +27,7 @@ import { factsOf } from './explain.ts'
 import { readForPlacement } from './explain-read.ts'
 import type { Io } from './io.ts'
 import { layersText } from './layers-text.ts'
+import { askLedgerJson } from './ledger/ask-ledger.ts'
 import { mostOfBand, offersOf, roundTripOf } from './offers.ts'
 import { type Format, printObject } from './output.ts'
 import { readable } from './readable.ts'
@@ -37,7 +38,7 @@ export const laterLayers = ['Training', 'Governance'] as const
 /** `layers NAME`: how spread each layer is, and what other placements would cost. Returns false where a requirement is broken. */
 export async function showLayers(
   client: KubeClient,
-  options: { name: string; namespace: string; output: Format },
+  options: { name: string; namespace: string; systemNamespace: string; ledgerUrl?: string; output: Format },
   io: Io,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -57,7 +58,9 @@ export async function showLayers(
     readable(client, remoteWorks, { namespace, labelSelector: `${serviceLabel}=${name}`, signal }),
   ])
   const ownTrustDomains = (own ?? []).flatMap(({ status }) => status?.trustDomain ?? [])
-  const layers = layersOf({ service, model, peers: known ?? [], ownTrustDomains, ledger: undefined })
+  const ledger =
+    options.ledgerUrl === undefined ? undefined : await ledgerView(client, options.ledgerUrl, options, signal)
+  const layers = layersOf({ service, model, peers: known ?? [], ownTrustDomains, ledger })
   const verdict = judge(service.spec.placement?.requirements, layers)
   const size = sizeOf(service, known ?? [])
   const found = alternatives({
@@ -78,6 +81,20 @@ export async function showLayers(
     })
   }
   return verdict?.status !== 'False'
+}
+
+type Checkpoints = { items: readonly { cosignedBy: readonly string[] }[] }
+
+/** Who cosigned the last checkpoint, as the ledger says. */
+async function ledgerView(
+  client: KubeClient,
+  url: string,
+  { systemNamespace }: { systemNamespace: string },
+  signal: AbortSignal,
+): Promise<LedgerView> {
+  const call = { method: 'GET', path: '/v1/checkpoints', query: {} } as const
+  const { items } = await askLedgerJson<Checkpoints>(client, { systemNamespace, url }, call, signal)
+  return { witnesses: items.flatMap(({ cosignedBy }) => cosignedBy) }
 }
 
 export type LayersSeen = {

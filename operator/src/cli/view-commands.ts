@@ -56,12 +56,17 @@ export function addViewCommands(program: Command, deps: ProgramDeps, withClient:
     )
     .argument('<name>', 'NAME or infer/NAME of the InferenceService', serviceName)
     .addOption(namespaceOption())
+    .option(
+      '--ledger-url <url>',
+      'asks the ledger there who has cosigned its last checkpoint, such as https://127.0.0.1:8450; without it the layer Ledger is a range',
+    )
+    .option(...systemNamespace)
     .addOption(outputOption())
-    .action(async (name: string, options: ClusterOptions) => {
+    .action(async (name: string, options: SystemOptions & { ledgerUrl?: string }) => {
       const { showLayers } = await import('./layers.ts')
       const holds = await withClient(options, (client) => {
         const namespace = options.namespace ?? client.namespace ?? 'default'
-        return showLayers(client, { name, namespace, output: options.output }, io, signal)
+        return showLayers(client, { ...options, name, namespace }, io, signal)
       })
       if (!holds) deps.setExitCode(exitCodes.notReady)
     })
