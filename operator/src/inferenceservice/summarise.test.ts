@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { inferenceService, suspended, withAccess, withReplicas } from '../../../test/builders/inference-service.ts'
+import {
+  inferenceService,
+  suspended,
+  withAccess,
+  withReplicas,
+  withStatus,
+} from '../../../test/builders/inference-service.ts'
 import type { InferenceService } from '../api/inference-service.ts'
 import { inferenceServiceReasons } from '../api/inference-service-reasons.ts'
 import type { Deployment } from '../kube/builtin.ts'
@@ -26,7 +32,14 @@ function deployment(revision: string, ready: number): Deployment {
 
 function status(
   service: InferenceService,
-  options: { ready?: number; traffic?: string; trouble?: Trouble; model?: ModelState; deployments?: Deployment[] } = {},
+  options: {
+    ready?: number
+    traffic?: string
+    trouble?: Trouble
+    model?: ModelState
+    deployments?: Deployment[]
+    total?: number
+  } = {},
 ) {
   const replicas = service.spec.scaling.minReplicas
   const traffic =
@@ -47,6 +60,7 @@ function status(
       plan,
       deployments: options.deployments ?? [deployment('bbbbbbbb', options.ready ?? replicas)],
       trouble: options.trouble,
+      ...(options.total !== undefined && { total: options.total }),
       gatewayUrl: 'https://gw.example',
     },
     now,
@@ -156,4 +170,20 @@ test('RolledOut says where a canary stands and leaves Ready alone', () => {
   )
   expect(conditions(result)).toMatchObject({ RolledOut: 'False TooSlow', Ready: 'True Ready' })
   expect(result).toMatchObject({ revision: 'aaaaaaaa', latestRevision: 'bbbbbbbb', rollout })
+})
+
+test('a service whose workers are all at peers is ready while they are, and says how many', () => {
+  const at = (readyReplicas: number) =>
+    withStatus({
+      owners: [{ peer: 'city', wanted: 3, replicas: 3, readyReplicas, answer: 'Granted', lease: 'Active' }],
+    })
+  const there = status(inferenceService('chat', withReplicas(0), reader, at(2)), { total: 3 })
+  expect(there.desiredReplicas).toBe(3)
+  expect(conditions(there)).toMatchObject({
+    WorkersReady: 'True Ready',
+    Routable: 'True Routable',
+    Ready: 'True Ready',
+  })
+  const gone = status(inferenceService('chat', withReplicas(0), reader, at(0)), { total: 3 })
+  expect(conditions(gone)).toMatchObject({ Routable: 'False NoReadyWorkers', Ready: 'False NoReadyWorkers' })
 })
