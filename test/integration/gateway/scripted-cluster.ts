@@ -123,6 +123,8 @@ export function scriptedCluster(): ScriptedCluster {
         before = after
         continue
       }
+      // A watch that was ended before it began to wait would wait forever.
+      signal.throwIfAborted()
       await new Promise<void>((resolve, reject) => {
         const wake = () => {
           waiting.delete(wake)

@@ -6,7 +6,6 @@ import type { GuestWork } from '@hansa/operator/api/guest-work.ts'
 import type { Peer } from '@hansa/operator/api/peer.ts'
 import type { RemoteWork } from '@hansa/operator/api/remote-work.ts'
 import { apiVersion } from '@hansa/operator/api/resource.ts'
-import { canonicalJson } from '@hansa/operator/federation/canonical-json.ts'
 import { dateTimeOf } from '@hansa/operator/federation/date-time.ts'
 import { signEnvelope } from '@hansa/operator/federation/dsse.ts'
 import { messageKinds } from '@hansa/operator/federation/messages.ts'
@@ -55,10 +54,13 @@ export type LedgerOwner = {
   ledger: Ledger
   store: LedgerStore
   registry: Registry
+  /** Of the ledger that runs now. */
+  ledgerRegistry: Registry
   folder: string
   /** Ends the ledger as it is, and starts another on the same books, or on those of a file. */
   restartLedger(changes?: { file?: string }): Promise<void>
   stopLedger(): Promise<void>
+  startLedger(changes?: { file?: string }): Promise<void>
   openBook(): Promise<void>
 }
 
@@ -121,6 +123,8 @@ export async function startLedgerOwner(name: string, options: LedgerOwnerOptions
   async function startLedger({ file = 'ledger.db' }: { file?: string } = {}): Promise<void> {
     const store = createLedgerStore(openSqlite(join(folder, file)))
     made.store = store
+    const ledgerRegistry = new Registry()
+    made.ledgerRegistry = ledgerRegistry
     made.ledger = await serveLedger(
       {
         host: '127.0.0.1',
@@ -141,14 +145,16 @@ export async function startLedgerOwner(name: string, options: LedgerOwnerOptions
         store,
         sign: signerOf(owner, cluster, options.lie),
         log,
-        registry: new Registry(),
+        registry: ledgerRegistry,
       },
     )
   }
 
   async function stopLedger(): Promise<void> {
-    await made.ledger?.close()
-    await made.store?.close()
+    const { ledger, store } = made
+    delete made.ledger
+    await ledger?.close()
+    if (ledger !== undefined) await store?.close()
   }
 
   await startLedger()
@@ -161,7 +167,7 @@ export async function startLedgerOwner(name: string, options: LedgerOwnerOptions
     await rm(folder, { recursive: true, force: true })
   })
   return Object.assign(made, {
-    ...{ name, owner, cluster, data, registry, folder, stopLedger, openBook },
+    ...{ name, owner, cluster, data, registry, folder, startLedger, stopLedger, openBook },
     restartLedger: async (changes?: { file?: string }) => {
       await stopLedger()
       await startLedger(changes)
@@ -319,5 +325,3 @@ export async function claimsOf(of: LedgerOwner, side: 'Executor' | 'Requester') 
     })),
   )
 }
-
-export const canonical = canonicalJson
