@@ -29,8 +29,14 @@ export function followGrants(deps: {
   function put(grant: Grant | undefined): void {
     if (grant === undefined) return
     due.set(keyOf(grant), grant)
+    begin()
+  }
+
+  function begin(): void {
     writing ??= write().finally(() => {
       writing = undefined
+      // What came after the last look of the loop.
+      if (due.size > 0) begin()
     })
   }
 

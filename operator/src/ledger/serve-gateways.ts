@@ -76,6 +76,8 @@ export async function serveGateways(deps: GatewayServerDeps): Promise<{ url: str
     close: async () => {
       unfollow()
       const closed = once(server, 'close')
+      // A connection whose handshake is under way is in no list yet, and would be kept open by the gateway's next batch.
+      server.on('secureConnection', (socket) => socket.destroy())
       server.close()
       server.closeAllConnections()
       await closed
