@@ -1,6 +1,8 @@
 export const fieldManager = 'hansa-inferenceservice'
 
 export const serviceLabel = 'hansa.dev/inference-service'
+/** Of a service, or else of its namespace: who pays, as statements of the ledger show it. */
+export const costCentreLabel = 'hansa.dev/cost-centre'
 export const revisionLabel = 'hansa.dev/revision'
 
 /** Label by which Kueue knows the LocalQueue of a pod. */

@@ -5,7 +5,7 @@ import { parseDateTime } from '../federation/date-time.ts'
 import { readEnvelope } from '../federation/dsse.ts'
 import { requestSchema } from '../federation/messages.ts'
 import { gpusOf, workerAmounts } from '../guestwork/resources.ts'
-import { serviceLabel } from '../inferenceservice/names.ts'
+import { costCentreLabel, serviceLabel } from '../inferenceservice/names.ts'
 import type { Live } from '../kube/resource.ts'
 import type { Grant } from './store/store.ts'
 
@@ -43,6 +43,7 @@ export function grantOfWork(
   const lease = status?.lease
   if (lease === undefined) return undefined
   const { work, cancelled } = spec
+  const costCentre = metadata.labels?.[costCentreLabel]
   const isOver = cancelled !== undefined || lease.state === 'Ended' || status?.answer?.decision === 'Ended'
   return {
     side: 'Requester',
@@ -52,6 +53,7 @@ export function grantOfWork(
     identity,
     namespace: metadata.namespace ?? '',
     service: metadata.labels?.[serviceLabel] ?? '',
+    ...(costCentre !== undefined && { costCentre }),
     dataClass: work.dataClass,
     purpose: work.purpose,
     ...(lease.price !== undefined && { price: lease.price }),

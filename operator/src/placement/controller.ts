@@ -5,7 +5,7 @@ import type { RemoteWork } from '../api/remote-work.ts'
 import { apiVersion } from '../api/resource.ts'
 import { classOfNamespace, raisedClass } from '../egresspolicy/data-class.ts'
 import { type ModelState, modelState } from '../inferenceservice/model-state.ts'
-import { revisionLabel, serviceLabel } from '../inferenceservice/names.ts'
+import { costCentreLabel, revisionLabel, serviceLabel } from '../inferenceservice/names.ts'
 import { revisionOf } from '../inferenceservice/revision.ts'
 import type { WorkerSettings } from '../inferenceservice/settings.ts'
 import { workerPod } from '../inferenceservice/worker-pod.ts'
@@ -76,7 +76,10 @@ export async function reconcilePlacement(
     revision: template === undefined ? undefined : revisionOf(template),
     ...(divided !== undefined && { shares: divided.shares }),
   })
-  for (const each of placement.create) await create(service, each, deps, signal)
+  const costCentre = service.metadata.labels?.[costCentreLabel] ?? labels?.[costCentreLabel]
+  for (const each of placement.create) {
+    await create(service, { ...each, ...(costCentre !== undefined && { costCentre }) }, deps, signal)
+  }
   for (const { work, revision } of placement.relabel) {
     const changed = { metadata: { labels: { [revisionLabel]: revision } } }
     await deps.client.patch(remoteWorks, refOf(work), changed, { signal, fieldManager: placementManager })
@@ -103,7 +106,7 @@ function templateOf(service: InferenceService, { servable }: ModelState, setting
 
 async function create(
   service: Live<InferenceService>,
-  { peer, work, part = 0, revision }: Placement['create'][number],
+  { peer, work, part = 0, revision, costCentre }: Placement['create'][number] & { costCentre?: string },
   { client }: PlacementDeps,
   signal: AbortSignal,
 ): Promise<void> {
@@ -120,6 +123,7 @@ async function create(
         [peerLabel]: peer,
         ...(revision !== undefined && { [revisionLabel]: revision }),
         ...(part > 0 && { [partLabel]: String(part) }),
+        ...(costCentre !== undefined && { [costCentreLabel]: costCentre }),
       },
       ownerReferences: [
         { apiVersion, kind: 'InferenceService', name, uid, controller: true, blockOwnerDeletion: true },

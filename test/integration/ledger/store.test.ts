@@ -324,6 +324,8 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
       await store.saveGrant(grant)
       await store.saveGrant({ ...grant, reservedGPUSeconds: 10, costCentre: '4711' })
       expect(await store.grants({ side: 'Executor', limit: 5 })).toEqual([{ ...grant, costCentre: '4711' }])
+      await store.saveGrant({ ...grant, namespace: 'hansa-system', service: '', endedAt: start })
+      expect(await store.grant(grant)).toEqual({ ...grant, costCentre: '4711', endedAt: start })
       expect(await store.grants({ after: grant, limit: 5 })).toEqual([])
       const message = { peer: 'hospital', key: 'settle/1', kind: 'Settlement', envelope: 'a' }
       await store.putOutbox(message)

@@ -15,7 +15,7 @@ export function grantBooks(db: Database): Pick<LedgerStore, 'saveGrant' | 'grant
           `INSERT INTO grants (side, peer, request_id, epoch, body) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (side, peer, request_id, epoch) DO UPDATE SET body = excluded.body`,
           ...keyOf(grant),
-          canonicalJson({ ...grant, reservedGPUSeconds, preemptedGPUSeconds }),
+          canonicalJson({ ...grant, ...whatFor(grant, known), reservedGPUSeconds, preemptedGPUSeconds }),
         )
       }),
     grant: (key) => db.transaction((sql) => grantIn(sql, key)),
@@ -56,6 +56,13 @@ export function grantBooks(db: Database): Pick<LedgerStore, 'saveGrant' | 'grant
         }
       }),
   }
+}
+
+/** A tombstone lies in another namespace and does not know its service any more; what was known stays. */
+function whatFor(grant: Grant, known: Grant | undefined): Partial<Grant> {
+  if (known === undefined || grant.service !== '') return {}
+  const { namespace, service, costCentre } = known
+  return { namespace, service, ...(costCentre !== undefined && { costCentre }) }
 }
 
 async function grantIn(sql: Sql, key: GrantKey): Promise<Grant | undefined> {
