@@ -27,12 +27,12 @@ import { partLabel, peerLabel, placementManager, remoteWorkFinalizer, remoteWork
 import { ownerStatus, peersReady } from './owners.ts'
 import { type Placement, planPlacement } from './plan.ts'
 
-export type PlacementDeps = Omit<DivideDeps, 'remoteWorks'> & {
+export type PlacementDeps = Omit<DivideDeps, 'remoteWorks' | 'services'> & {
   client: KubeClient
   applier: Applier
   events: EventRecorder
   clock: Clock
-  services: Pick<Store<InferenceService>, 'get'>
+  services: Pick<Store<InferenceService>, 'get' | 'size'>
   models: Pick<Store<Model>, 'get'>
   namespaces: Pick<Store<Namespace>, 'get'>
   /** Index `service` holds `namespace/name` of the InferenceService. */

@@ -28,6 +28,7 @@ import { afterReady } from './two-phase.ts'
 
 export type DivideDeps = {
   clock: Clock
+  services: { readonly size: number }
   peers: Pick<Store<Peer>, 'get'>
   identities: Pick<Store<OwnerIdentity>, 'get'>
   egressPolicies: Pick<Store<EgressPolicy>, 'list'>
@@ -53,6 +54,8 @@ export type Divided = {
 /** Pods that the scheduler has no room for; it may make some by preemption first. */
 const unschedulableSeconds = 15
 const lookSeconds = 15
+/** All services together; with thousands each has to wait longer for the next look. */
+const looksPerSecond = 30
 
 /** Divides the workers of one service between this cluster and its peers with maxReplicas. */
 export function divide(
@@ -102,7 +105,7 @@ export function divide(
   const mine = (shall.get(ownName) ?? 0) + own.pending(decision.unplaced)
   shall.set(ownName, Math.min(total, own.maxReplicas, mine))
   deps.metrics.decided(decision.unplaced > 0 ? 'Unplaced' : 'Placed', (deps.clock.monotonic() - started) / 1000)
-  return { decision, now: shall, shares, afterSeconds: lookSeconds }
+  return { decision, now: shall, shares, afterSeconds: Math.max(lookSeconds, deps.services.size / looksPerSecond) }
 }
 
 /** What all other work may cost; what this service asked for makes room for what it asks for now. Added up once for each policy. */

@@ -61,6 +61,7 @@ export function createWorld(peerNames: readonly string[], start = Date.parse('20
   const clock = { now: () => now, monotonic: () => now - start, after: () => () => undefined }
   const deps: DivideDeps = {
     clock,
+    services: { size: 1 },
     peers: { get: ({ name }) => peers.get(name) },
     identities: { get: () => undefined },
     egressPolicies: { list: () => policies.map(live<EgressPolicy>) },
