@@ -28,6 +28,8 @@ type Deps = {
 export class ClaimsVerifier {
   prunedReceipts = 0
   readonly sums = new Map<string, VerifiedSum>()
+  /** All claims of the file, by the SHA-256 of their payload. */
+  readonly claims = new Map<string, { what: string; isSettled: boolean }>()
   readonly #deps: Deps
   readonly #finished = new Set<string>()
   #grant: Grant | undefined
@@ -94,7 +96,7 @@ export class ClaimsVerifier {
   /** What is wrong with the claim that ends here; counts it. */
   finishClaim(): string[] {
     const wrong = this.#finishReceipts()
-    if (this.#grant !== undefined && !this.#isCounted) this.#count(this.#grant.last.message)
+    if (this.#grant !== undefined && !this.#isCounted) this.#count(this.#grant.last)
     this.#isCounted = true
     return wrong
   }
@@ -170,7 +172,9 @@ export class ClaimsVerifier {
     return isIn ? undefined : `it is not of ${this.#deps.month}`
   }
 
-  #count(claim: Claim): void {
+  #count({ message: claim, payloadSha256 }: Opened<Claim>): void {
+    const what = `claim ${claim.number} of ${claim.requestId}/${claim.epoch}`
+    this.claims.set(payloadSha256, { what, isSettled: this.#state.state !== 'Claimed' })
     const [executor, requester] = [nameOf(claim.issuer), nameOf(claim.audience)]
     const currency = claim.price?.currency ?? ''
     const key = `${executor} ${requester} ${currency}`

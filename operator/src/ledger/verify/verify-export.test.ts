@@ -284,6 +284,19 @@ test('two files that say different things about one log or claim are a split vie
   )
 })
 
+test("a claim that was settled, and is in one owner's file alone, was left out of the other", async () => {
+  const swap = (text: string): string => {
+    const head = parsed(text)
+    if (head.type !== 'head') throw new Error('no head')
+    return line({ ...head, log: head.peer, peer: head.log })
+  }
+  const lastClaim = body.findLastIndex((each) => typeOf(each) === 'claim')
+  const theirs = body.map((each) => (typeOf(each) === 'head' ? swap(each) : each))
+  const sentence = /^claim 3 of .* is settled in file-0, and is not in this file$/
+  expect(await problems(good, sealed(theirs.slice(0, lastClaim)))).toContainEqual(expect.stringMatching(sentence))
+  expect(await problems(good, sealed(theirs))).not.toContainEqual(expect.stringMatching(sentence))
+})
+
 test('what was erased and pruned leaves an export that verifies, and says what could not be checked', async () => {
   const store = await ledgerOf(owners)
   expect(await store.eraseSalts(start + 1)).toBe(12)

@@ -38,6 +38,7 @@ export async function verifyExports(
     }
     verifier.finish(number)
   }
+  for (const each of across.missing()) findings.add({ ...each, line: 0 })
   report.hasMore = findings.hasMore
   for (const expected of options.trustDomains ?? []) {
     if (report.trustDomains.includes(expected)) continue
@@ -116,6 +117,10 @@ class FileVerifier {
       }
     }
     report.sums.push(...claims.sums.values())
+    this.#shared.across.add({
+      ...{ file: this.#file, month: head.month, claims: claims.claims },
+      ...{ log: nameOf(head.log), peer: nameOf(head.peer) },
+    })
     report.prunedReceipts += claims.prunedReceipts
   }
 
