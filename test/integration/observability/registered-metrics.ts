@@ -1,12 +1,16 @@
 import { measureAges } from '@hansa/operator/demand/follow-gateways.ts'
 import { dataMetrics } from '@hansa/operator/gateway/data/metrics.ts'
 import { createMetrics } from '@hansa/operator/gateway/metrics.ts'
+import { receiptMetrics } from '@hansa/operator/gateway/receipts/start-receipts.ts'
 import type { RouteTable } from '@hansa/operator/gateway/route/route-table.ts'
+import { WorkUse } from '@hansa/operator/gateway/work/work-use.ts'
 import { gpuCounter } from '@hansa/operator/guestwork/metrics.ts'
 import { endpointMetrics } from '@hansa/operator/identity/endpoint.ts'
 import { controllerMetrics, reflectorMetrics } from '@hansa/operator/kube/metrics.ts'
+import { ledgerMetrics } from '@hansa/operator/ledger/metrics.ts'
 import { createLinkMetrics } from '@hansa/operator/link/metrics.ts'
 import { countKinds } from '@hansa/operator/operator/kind-metrics.ts'
+import { placementMetrics } from '@hansa/operator/placement/metrics.ts'
 import { createLogger } from '@hansa/operator/process/log.ts'
 import { startTracing } from '@hansa/operator/process/tracing.ts'
 import { refusedCounter } from '@hansa/operator/remotework/metrics.ts'
@@ -65,6 +69,7 @@ export async function registeredSeries(): Promise<Series> {
   refusedCounter(operator, signal)
   measureAges(operator, signal, list)
   measureCounts(operator, signal, new Map())
+  placementMetrics(operator, () => 0, signal)
   const gateway = new Registry()
   reflectorMetrics(gateway, { cluster: 'any', resource: 'any' })
   // Only read when collected.
@@ -74,12 +79,17 @@ export async function registeredSeries(): Promise<Series> {
     streams: () => 0,
   })
   dataMetrics(gateway, list)
+  new WorkUse(1, gateway)
+  receiptMetrics(gateway, { spoolBytes: () => 0, stoppedGrants: () => 0 })
   const log = createLogger('any', 'silent')
   const names = { service: 'any', instance: 'any', namespace: 'any' }
   // Without a span nothing is sent.
   const tracing = await startTracing({ endpoint: 'http://127.0.0.1:4318', ...names }, { log, registry: gateway })
   await tracing.close()
   const [fetch, cache, serve, link] = [new Registry(), new Registry(), new Registry(), new Registry()]
+  const ledger = new Registry()
+  ledgerMetrics(ledger)
+  reflectorMetrics(ledger, { cluster: 'any', resource: 'any' })
   createLinkMetrics(link)
   controllerMetrics(link, 'any')
   // Only read when collected.
@@ -93,7 +103,7 @@ export async function registeredSeries(): Promise<Series> {
   collectDefaultMetrics({ register: serve })
 
   const series = new Map<string, ReadonlySet<string>>()
-  for (const registry of [operator, gateway, fetch, cache, serve, link]) {
+  for (const registry of [operator, gateway, fetch, cache, serve, link, ledger]) {
     for (const metric of registry.getMetricsAsArray()) {
       const { name, labelNames } = metricSchema.parse(metric)
       const own = new Set([...labelNames, ...targetLabels])
