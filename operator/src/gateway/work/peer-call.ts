@@ -85,13 +85,9 @@ export class PeerCall implements Dispatcher.DispatchController {
       return
     }
     this.#stream = stream
-    stream.on('response', (headers) => this.#onResponse(headers))
+    stream.on('response', (headers) => this.#onResponse(headers, stream))
     stream.on('trailers', (headers) => {
       this.#trailer = headers[receiptHeader]
-    })
-    stream.on('data', (chunk: Buffer) => {
-      this.#record.got(chunk)
-      if (!this.aborted) this.#handler.onResponseData?.(this, chunk)
     })
     // A stream that was reset ends too. Node tells of trailers a tick after the end that came with them.
     stream.on('end', () => {
@@ -148,12 +144,17 @@ export class PeerCall implements Dispatcher.DispatchController {
     body.resume()
   }
 
-  #onResponse(headers: IncomingHttpHeaders): void {
+  #onResponse(headers: IncomingHttpHeaders, stream: ClientHttp2Stream): void {
     const status = Number(headers[':status'])
     // Interim answers come as `headers` events.
     this.#status = status
     // The same shape as undici's, but for what undici never has.
     if (!this.aborted) this.#handler.onResponseStart?.(this, status, headers as AnswerHeaders)
+    // Not before: Node tells of the head a tick after it came, and of the bytes behind it at once to whoever listens.
+    stream.on('data', (chunk: Buffer) => {
+      this.#record.got(chunk)
+      if (!this.aborted) this.#handler.onResponseData?.(this, chunk)
+    })
   }
 
   #complete(stream: ClientHttp2Stream): void {
