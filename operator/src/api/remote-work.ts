@@ -39,6 +39,9 @@ export const workModelSchema = z.object({
 
 /** What a request for Serve says of the workers; the executor decides image, command, environment and volumes. */
 export const serveWorkSchema = z.object({
+  modelName: objectName.optional().meta({
+    description: 'What users call the model in paths and bodies: the name of the InferenceService that asks.',
+  }),
   requestSeconds: z.int().min(1).max(3600).meta({ format: 'int32', description: 'Longest time for one request.' }),
   loadSeconds: z.int().min(1).max(7200).meta({ format: 'int32', description: 'Longest time to load the model.' }),
   drainSeconds: z.int().min(0).max(3600).meta({ format: 'int32', description: 'Time to finish requests.' }),

@@ -7,6 +7,7 @@ import type { SharePolicySpec } from '../api/share-policy.ts'
 import type { ExecutorLease } from '../grant/executor.ts'
 import { leaseFile } from '../grant/lease-json.ts'
 import { leaseAnnotation } from '../inferenceservice/lease-config.ts'
+import { servedNameAs } from '../inferenceservice/served-name.ts'
 import type { Applied } from '../kube/client-types.ts'
 import { localMetadata } from './names.ts'
 import { sourceOf } from './public-source.ts'
@@ -65,7 +66,11 @@ export function guestService(
     kind: 'InferenceService',
     metadata: {
       ...metadata,
-      annotations: { ...metadata.annotations, ...leaseAnnotation(leaseFile(work.workload, lease)) },
+      annotations: {
+        ...metadata.annotations,
+        ...leaseAnnotation(leaseFile(work.workload, lease)),
+        ...servedNameAs(serve?.modelName),
+      },
     },
     spec: {
       modelRef: { name: metadata.name },

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
 import { inferenceService, withGpus, withSpec } from '../../../test/builders/inference-service.ts'
 import { model, withSource } from '../../../test/builders/model.ts'
-import { serveSettingsSchema, workerModelSchema } from '../api/inference-service.ts'
+import { type InferenceService, serveSettingsSchema, workerModelSchema } from '../api/inference-service.ts'
 import { parseLease } from '../guestlease/lease.ts'
 import { workerDeployment, workerNetworkPolicy } from './children.ts'
 import { leaseAnnotation, leaseConfigMap } from './lease-config.ts'
 import { revisionOf } from './revision.ts'
+import { servedNameAs } from './served-name.ts'
 import type { WorkerSettings } from './settings.ts'
 import { wholeCpus, workerPod } from './worker-pod.ts'
 
@@ -146,6 +147,18 @@ test('a guest mounts its lease in the serving container alone; the pods of other
   expect(plain.spec.volumes?.some(({ name }) => name === 'lease')).toBe(false)
   guest.metadata.labels['hansa.dev/guest-work'] = 'request-2'
   expect(revisionOf(build(guest))).toBe(revisionOf(template))
+})
+
+test('a guest serves under the name that users of the requester say; others under their own', () => {
+  const modelName = (service: InferenceService) =>
+    serveSettingsSchema.parse(JSON.parse(env(build(service)).HANSA_SERVE ?? '')).modelName
+  const guest = inferenceService('g-0123')
+  guest.metadata.annotations = servedNameAs('chat')
+  expect(modelName(guest)).toBe('g-0123')
+  guest.metadata.labels = { ...guest.metadata.labels, 'hansa.dev/guest-work': 'request-1' }
+  expect(modelName(guest)).toBe('chat')
+  guest.metadata.annotations = servedNameAs(undefined)
+  expect(modelName(guest)).toBe('g-0123')
 })
 
 test('priority class and queue reach the pods, and make a revision only where they are set', () => {

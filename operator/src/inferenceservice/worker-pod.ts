@@ -6,6 +6,7 @@ import type { Container, EnvVar, PodSpec, PodTemplate, SecurityContext, Volume }
 import { reachableByWorkers } from '../process/tracing/otlp-endpoint.ts'
 import { leaseDir, leaseVolume } from './lease-config.ts'
 import { queueLabel, serviceLabels, workerServiceAccount } from './names.ts'
+import { servedName } from './served-name.ts'
 import type { WorkerSettings } from './settings.ts'
 
 const modelDir = '/var/run/hansa/model'
@@ -194,7 +195,7 @@ function serveSettings(service: InferenceService, model: Model, entrypoint: stri
   )
   const type = executionProvider.type === 'Auto' ? (wantsGpu ? 'CUDA' : 'CPU') : executionProvider.type
   return {
-    modelName: service.metadata.name,
+    modelName: servedName(service),
     modelVersion: '1',
     entrypoint,
     executionProvider: { type, onUnavailable: executionProvider.onUnavailable },

@@ -33,6 +33,7 @@ export function workOf(
     replicas: ask.replicas,
     resources: { ...(requests !== undefined && { requests }), ...(limits !== undefined && { limits }) },
     serve: {
+      modelName: service.metadata.name,
       requestSeconds: spec.timeouts.requestSeconds,
       loadSeconds: spec.timeouts.loadSeconds,
       drainSeconds: spec.timeouts.drainSeconds,
