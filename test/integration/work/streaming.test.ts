@@ -155,3 +155,42 @@ test('with the connection an answer that has begun breaks off; one that has not 
   }, 20)
   await line.close()
 }, 60_000)
+
+test('what was asked of a peer that falls silent is asked elsewhere as well, and nobody waits until the connection is given up', async () => {
+  const line = await startCuttableLine(b.data.address)
+  await scene({ address: line.address })
+  let reached = 0
+  worker.handle = (request) => {
+    request.resume()
+    reached += 1
+  }
+  const waiting = open('{}')
+  await eventually(() => expect(reached).toBe(1))
+  await a.addWorker('digits', 'apps', (request, response) => {
+    request.resume()
+    response.end('own')
+  })
+  line.cut('Silence')
+  const began = performance.now()
+  expect(await (await waiting).body.text()).toBe('own')
+  expect(performance.now() - began).toBeLessThan(10_000)
+  await line.close()
+}, 60_000)
+
+test('with nobody else to ask, an answer of a peer that was silent for a moment still counts', async () => {
+  const line = await startCuttableLine(b.data.address)
+  await scene({ address: line.address })
+  let reached = 0
+  worker.handle = (request, response) => {
+    request.resume()
+    reached += 1
+    response.end('peer')
+  }
+  line.cut('Silence')
+  const waiting = open('{}')
+  await sleep(4000)
+  line.heal()
+  expect(await (await waiting).body.text()).toBe('peer')
+  expect(reached).toBe(1)
+  await line.close()
+}, 60_000)

@@ -1,3 +1,4 @@
+import { ownName } from '../../api/placement.ts'
 import { callerName, type Principal } from '../auth/principal.ts'
 import type { ByteBudget } from '../hold/byte-budget.ts'
 import type { HoldEnd, HoldRefusal } from '../hold/hold-queue.ts'
@@ -71,6 +72,8 @@ export type HoldOutcome = 'released' | HoldRefusal | 'left'
 // Bodies up to this size are read whole while a revision is being tried, so that another can answer in its place.
 const trialBodyBytes = 256 * 1024
 const leastHedgeMs = 1000
+// How often a request that is under way at a peer looks whether the peer still gives signs of life.
+const silenceCheckMs = 250
 const maxRetries = 2
 const clientClosedStatus = 499 // as nginx logs it; never sent
 
@@ -280,6 +283,7 @@ export class Exchange implements AttemptOwner {
     const isCanary = this.#isCanary(worker)
     this.#dispatch(worker, isCanary)
     if (isCanary) this.#hedgeTimer = setTimeout(this.#hedge, this.#hedgeMs())
+    else if (worker.owner !== ownName && !(this.#body instanceof ForwardedBody)) this.#watchSilence()
   }
 
   /** A body that cannot be sent twice goes to the old revision, and so does whatever the new one has failed. */
@@ -323,6 +327,29 @@ export class Exchange implements AttemptOwner {
     this.#stableOnly = true
     this.#deps.onCanary(route, 'slow')
     this.#dispatch(worker, false)
+  }
+
+  #watchSilence(): void {
+    clearTimeout(this.#hedgeTimer)
+    this.#hedgeTimer = setTimeout(this.#askBesideSilent, silenceCheckMs)
+  }
+
+  /** Somebody else is asked as well where a peer falls silent: whoever answers first wins. The peer may be back in a moment: ADR 0026. */
+  readonly #askBesideSilent = () => {
+    if (this.#done || this.#winner !== undefined || this.#attempts > maxRetries) return
+    const [attempt, ...others] = this.#live
+    const other = attempt?.worker.isSilent() === true && others.length === 0 ? this.#pickHealthy() : undefined
+    if (other !== undefined && this.#input.route.budget.withdraw()) {
+      this.#deps.onUpstreamError(this.#input.route, 'unreachable', true)
+      this.#dispatch(other, false)
+    }
+    this.#watchSilence()
+  }
+
+  #pickHealthy(): Upstream | undefined {
+    const { route } = this.#input
+    const other = route.spec.canary === undefined ? route.pick(this.#tried) : route.pickStable(this.#tried)
+    return other?.isEjected() === true ? undefined : other
   }
 
   #dispatch(worker: Upstream, isCanary: boolean): void {

@@ -73,6 +73,11 @@ export abstract class Upstream {
     return this.#refusedUntil > this.#health.now()
   }
 
+  /** It gives no sign of life now, so that what was asked there may never be answered. */
+  isSilent(): boolean {
+    return false
+  }
+
   isEjected(): boolean {
     return this.ejectedUntil > this.#health.now()
   }

@@ -42,8 +42,12 @@ export class PeerWorker extends Upstream {
     return this.at.replicas
   }
 
+  override isSilent(): boolean {
+    return this.#deps.lines.isSilent(this.at.peer)
+  }
+
   override isEjected(): boolean {
-    return super.isEjected() || !this.#isConnected || this.#deps.lines.isSilent(this.at.peer)
+    return super.isEjected() || !this.#isConnected || this.isSilent()
   }
 
   override isOut(): boolean {
