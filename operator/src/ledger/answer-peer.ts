@@ -5,9 +5,16 @@ import type { LedgerDeps } from './deps.ts'
 import { type Answer, type Question, questionSchema, receiptsPerPage } from './peers/wire.ts'
 import type { GrantKey } from './store/store.ts'
 import { answerCheckpoint } from './witness/answer-checkpoint.ts'
+import type { RestoreGate } from './witness/restore-gate.ts'
 
-/** Answers questions of ledgers of peers. The peer's name is the gateway's word; everything else stands in signed envelopes. */
-export function peerAnswers(deps: LedgerDeps): (peerName: string, body: unknown) => Promise<Answer> {
+/**
+ * Answers questions of ledgers of peers. The peer's name is the gateway's word; everything else stands in signed envelopes. Old books that
+ * were put back would sign something else than those before: nothing is signed before witnesses were heard.
+ */
+export function peerAnswers(
+  deps: LedgerDeps,
+  gate: Pick<RestoreGate, 'isOpen'>,
+): (peerName: string, body: unknown) => Promise<Answer> {
   const { store, peers, clock } = deps
   const judge = claimJudge(deps)
   const questions = tokenBuckets({ burst: 200, perSecond: 20, maxKeys: 10_000, clock: () => clock.monotonic() })
@@ -46,10 +53,11 @@ export function peerAnswers(deps: LedgerDeps): (peerName: string, body: unknown)
     if (question === undefined) throw new Refusal(400, 'RequestInvalid', 'the body is no message between ledgers')
     switch (question.kind) {
       case 'Claim':
-        return judge.take(known, question.envelope)
+        return gate.isOpen(known.identity) ? judge.take(known, question.envelope) : { kind: 'Pending' }
       case 'Receipts':
         return receipts(peerName, question)
       case 'Checkpoint':
+        if (!gate.isOpen(known.identity)) throw new Refusal(503, 'LedgerHalted', 'our witnesses were not heard yet')
         return oneByOne(peerName, () => answerCheckpoint(known, question, deps))
       case 'Head': {
         const seen = await store.witnessed(peerName)

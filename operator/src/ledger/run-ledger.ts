@@ -29,7 +29,7 @@ export function runLedger(deps: LedgerDeps): RunningLedger {
   const { clock, log, metrics, signal, times, peers } = deps
   const gate = restoreGate(deps)
   const keepBundles = bundleKeeper(deps)
-  const answer = peerAnswers(deps)
+  const answer = peerAnswers(deps, gate)
   let stopped: Omit<GrantKey, 'side'>[] = []
   const take = recordTaker(deps, gate, () => stopped)
 

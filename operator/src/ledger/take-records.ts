@@ -17,15 +17,13 @@ export function recordTaker(
       const where = error.issues[0]?.path.join('.') ?? ''
       throw new Refusal(400, 'RequestInvalid', `the body is no batch of records: ${where}`)
     }
-    const problem = gate.problem()
-    // The spools keep what a newer backup of the books would not have.
-    if (problem !== undefined) throw new Refusal(503, 'LedgerHalted', problem)
     const { gateway, first, taken } = batch
     const expected = await store.spoolPosition(gateway)
-    if (expected < taken) {
-      gate.suspect(`a gateway handed over records up to ${taken}, and they end at ${expected}`)
-      log.error({ gateway, taken, expected }, 'records that were taken before are lost here')
-    }
+    if (expected < taken) gate.suspect(`a gateway handed over records up to ${taken}, and they end at ${expected}`)
+    const held = gate.holds()
+    // The spools keep what a newer backup of the books would not have.
+    if (held !== undefined) throw new Refusal(503, 'LedgerHalted', held)
+    if (expected < taken) log.error({ gateway, taken, expected }, 'records that were taken before are lost here')
     // Every start of a spool begins a new block of positions.
     if (expected < first) await store.skipSpool(gateway, first)
     const done = await store.takeRecords(gateway, first, batch.records, clock.now())

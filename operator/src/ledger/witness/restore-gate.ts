@@ -13,6 +13,11 @@ export type RestoreGate = {
   isOpen(identity: string): boolean
   /** What is wrong with the log of an Identity, for people. */
   problem(): string | undefined
+  /**
+   * Why nothing may be taken from gateways: also before witnesses were heard, since what old books took would be missing in newer ones that
+   * are put in their place. Without an answer it ends with the waiting time, unless the books are suspected.
+   */
+  holds(): string | undefined
   /** Takes what a witness saw; false when our log has not got there. */
   confirm(identity: string, head: WitnessedHead): Promise<boolean>
   /** Asks witnesses of Identities that are not open yet. */
@@ -26,6 +31,7 @@ type Standing = { since: number; answered: Set<string>; open: boolean; problem: 
 export function restoreGate(deps: LedgerDeps): RestoreGate {
   const { store, peers, clock, log, metrics, times } = deps
   const standings = new Map<string, Standing>()
+  const began = clock.monotonic()
   let suspected: string | undefined
 
   const standingOf = (identity: string): Standing => {
@@ -85,10 +91,22 @@ export function restoreGate(deps: LedgerDeps): RestoreGate {
     }
   }
 
+  const problemNow = () => [...standings.values()].find(({ problem }) => problem !== undefined)?.problem?.message
+  const isOpen = (identity: string) => standings.get(identity)?.open === true
+
   return {
     confirm,
-    isOpen: (identity) => standings.get(identity)?.open === true,
-    problem: () => [...standings.values()].find(({ problem }) => problem !== undefined)?.problem?.message,
+    isOpen,
+    problem: problemNow,
+    holds() {
+      const problem = problemNow()
+      if (problem !== undefined) return problem
+      const all = peers.list()
+      if (all.length > 0 && all.every(({ identity }) => isOpen(identity))) return undefined
+      const waited = clock.monotonic() - began >= times.restoreWaitMilliseconds
+      if (waited && suspected === undefined) return undefined
+      return `witnesses have not said yet what they saw of our log${suspected === undefined ? '' : `, and ${suspected}`}`
+    },
     suspect(why) {
       if (suspected === undefined)
         log.error(`the books of the ledger are older than they were: ${why}; all witnesses are asked before it goes on`)
