@@ -25,7 +25,11 @@ export function startRemote(module: string, execArgv: string[] = []): Remote {
     call: <T>(name: string, argument?: unknown) => {
       const id = next++
       const answered = new Promise<unknown>((resolve, reject) => waiting.set(id, { resolve, reject }))
-      child.send({ id, name, argument })
+      child.send({ id, name, argument }, (error) => {
+        if (error === null) return
+        waiting.get(id)?.reject(error)
+        waiting.delete(id)
+      })
       // The module's function of that name says what it answers.
       return answered as Promise<T>
     },
