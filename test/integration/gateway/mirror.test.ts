@@ -128,7 +128,11 @@ test('half of the requests are mirrored at 500 per mille', async () => {
   rig.cluster.changed()
   const fresh = await rig.addWorker('digits', 'apps', json(1), 'r2')
   await rig.addWorker('digits', 'apps', json(1), 'r1')
-  for (let i = 0; i < 60; i += 1) expect(await rig.call(path, post)).toMatchObject({ status: 200 })
+  for (let i = 0; i < 60; i += 1) {
+    expect(await rig.call(path, post)).toMatchObject({ status: 200 })
+    // No more than eight wait for their comparison; on a slow machine the first one takes a while.
+    await eventually(async () => expect((await mirrored())[0] ?? 0).toBe(fresh.requests.length))
+  }
   expect(fresh.requests.length).toBeGreaterThan(10)
   expect(fresh.requests.length).toBeLessThan(50)
 })
