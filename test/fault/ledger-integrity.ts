@@ -1,12 +1,13 @@
 import { play } from './ledger-integrity/scenario.ts'
+import { tryAttacks } from './ledger-integrity/try-attacks.ts'
 
 const seeds = 20
 
 export const promise = {
   id: 'ledger-integrity',
   claim:
-    'Whatever ends, tears, parts or is restored: each receipt that was acknowledged is once in a claim and once settled, and both owners have the same sums; a ledger with old books stops before it writes into them.',
-  aim: `${seeds} seeds with every fault, 0 receipts lost or counted twice`,
+    'Whatever ends, tears, parts or is restored: each receipt that was acknowledged is once in a claim and once settled, and both owners have the same sums; a ledger with old books stops before it writes into them; an export that was forged, changed, cut, reordered, forked or shown in two ways does not verify.',
+  aim: `${seeds} seeds with every fault, 0 receipts lost or counted twice; every attack on exports noticed, and every check that is left out`,
 }
 
 export async function run(
@@ -26,6 +27,11 @@ export async function run(
       `seed ${seed}${hasPostgres ? ' (PostgreSQL)' : ''}: ${requests} requests in ${loadSeconds.toFixed(0)} s, ${verdict.claims} claims, ${verdict.disputed} disputed, healed in ${healSeconds.toFixed(1)} s, ${verdict.problems.length} problems`,
     )
   }
-  const figures = `n=${count} seeds, ${receipts} receipts in ${claims} claims (${disputed} disputed): ${wrong} problems`
-  return { figures, holds: wrong === 0 }
+  const { attacks, missed, mutants, survived } = await tryAttacks(report)
+  const figures = [
+    `n=${count} seeds, ${receipts} receipts in ${claims} claims (${disputed} disputed): ${wrong} problems`,
+    `${attacks - missed.length} of ${attacks} attacks on exports noticed`,
+    `${mutants - survived.length} of ${mutants} missing checks noticed`,
+  ].join('; ')
+  return { figures, holds: wrong === 0 && missed.length === 0 && survived.length === 0 }
 }
