@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
-import { type CuttableLine, startCuttableLine } from './cut.ts'
+import { type CuttableLine, slowLine, startCuttableLine } from './cut.ts'
 
 const open: { destroy(): unknown }[] = []
 let server: Server
@@ -34,7 +34,7 @@ async function client() {
   return { socket, heard }
 }
 
-const hears = (heard: { text: string }, text: string) => expect.poll(() => heard.text).toBe(text)
+const hears = (heard: { text: string }, text: string) => expect.poll(() => heard.text, { timeout: 5000 }).toBe(text)
 const closed = (socket: Socket) => new Promise<string>((resolve) => socket.once('error', (e) => resolve(e.message)))
 
 afterEach(async () => {
@@ -89,6 +89,24 @@ test('a reset ends what is open and refuses what is new', async () => {
   const after = await client()
   after.socket.write('two')
   await hears(after.heard, 'TWO')
+})
+
+test('a slow line takes its time both ways, keeps the order, and is quick again after healing', async () => {
+  await shouting()
+  const { socket, heard } = await client()
+  line.cut('Slow')
+  const began = performance.now()
+  socket.write('one')
+  await sleep(50)
+  line.heal()
+  socket.write('two')
+  await hears(heard, 'ONETWO')
+  expect(performance.now() - began).toBeGreaterThan(slowLine.delayMs - 10)
+  line.cut('Slow')
+  const again = performance.now()
+  socket.write('x'.repeat(32_000))
+  await hears(heard, `ONETWO${'X'.repeat(32_000)}`)
+  expect(performance.now() - again).toBeGreaterThan(2 * slowLine.delayMs + 400)
 })
 
 test('a line whose target refuses is reset', async () => {

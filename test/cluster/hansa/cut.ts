@@ -1,7 +1,12 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-/** What a cut line does: `Silence` swallows everything, as a lost route does; `Reset` ends what is open and refuses what is new. */
-export type CutKind = 'Silence' | 'Reset'
+/**
+ * What a cut line does: `Silence` swallows everything, as a lost route does; `Reset` ends what is open and refuses what is new; `Slow` lets
+ * everything through, each way after 400 ms and no more than 64 KiB a second.
+ */
+export type CutKind = 'Silence' | 'Reset' | 'Slow'
+
+export const slowLine = { delayMs: 400, bytesPerMs: 64 }
 
 /** A TCP line to one address, which a test can cut and heal. */
 export interface CuttableLine {
@@ -29,7 +34,7 @@ export async function startCuttableLine(to: string): Promise<CuttableLine> {
     if (state === 'Reset') return void client.resetAndDestroy()
     const line = createLine(client, target, () => lines.delete(line))
     lines.add(line)
-    if (state === 'Open') line.flow()
+    if (state !== 'Silence') line.flow(state === 'Slow')
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -47,11 +52,15 @@ export async function startCuttableLine(to: string): Promise<CuttableLine> {
     },
     cut(kind = 'Silence') {
       state = kind
-      for (const line of lines) kind === 'Silence' ? line.hold() : line.reset()
+      for (const line of lines) {
+        if (kind === 'Silence') line.hold()
+        else if (kind === 'Reset') line.reset()
+        else line.flow(true)
+      }
     },
     heal() {
       state = 'Open'
-      for (const line of lines) line.flow()
+      for (const line of lines) line.flow(false)
     },
     close: () =>
       new Promise((resolve) => {
@@ -61,11 +70,12 @@ export async function startCuttableLine(to: string): Promise<CuttableLine> {
   }
 }
 
-type Line = { flow(): void; hold(): void; reset(): void }
+type Line = { flow(isSlow: boolean): void; hold(): void; reset(): void }
 
 function createLine(client: Socket, target: { host: string; port: number }, gone: () => void): Line {
   let upstream: Socket | undefined
   let flowing = false
+  let slow = false
   let ended = false
   const sockets = () => (upstream === undefined ? [client] : [client, upstream])
   const end = (how: 'close' | 'reset') => {
@@ -75,11 +85,15 @@ function createLine(client: Socket, target: { host: string; port: number }, gone
     for (const socket of sockets()) how === 'reset' ? socket.resetAndDestroy() : socket.destroy()
   }
   const join = (from: Socket, to: Socket) => {
+    const later = inOrder(() => slow)
     from.on('data', (bytes) => {
-      if (!to.write(bytes)) from.pause()
+      const write = () => {
+        if (!to.destroyed && !to.write(bytes)) from.pause()
+      }
+      later(bytes.length, write)
     })
     to.on('drain', () => flowing && from.resume())
-    from.on('end', () => to.end())
+    from.on('end', () => later(0, () => to.end()))
   }
   const watch = (socket: Socket) => {
     socket.on('error', () => end('reset'))
@@ -89,8 +103,9 @@ function createLine(client: Socket, target: { host: string; port: number }, gone
   }
   watch(client)
   return {
-    flow() {
+    flow(isSlow) {
       flowing = true
+      slow = isSlow
       if (upstream === undefined) {
         upstream = connect({ ...target, allowHalfOpen: true, noDelay: true })
         watch(upstream)
@@ -104,5 +119,25 @@ function createLine(client: Socket, target: { host: string; port: number }, gone
       for (const socket of sockets()) socket.pause()
     },
     reset: () => end('reset'),
+  }
+}
+
+/** Does one thing after the other: at once, or each when a slow line would have it there. */
+function inOrder(isSlow: () => boolean): (bytes: number, act: () => void) => void {
+  const waiting: { due: number; act: () => void }[] = []
+  // When the last piece has left, and when it is there.
+  let [free, last] = [0, 0]
+  const next = () => {
+    const now = performance.now()
+    while (waiting[0] !== undefined && waiting[0].due <= now) waiting.shift()?.act()
+    if (waiting[0] !== undefined) setTimeout(next, Math.ceil(waiting[0].due - now))
+  }
+  return (bytes, act) => {
+    const now = performance.now()
+    if (!isSlow() && waiting.length === 0) return act()
+    free = Math.max(now, free) + (isSlow() ? bytes / slowLine.bytesPerMs : 0)
+    last = Math.max(last, isSlow() ? free + slowLine.delayMs : now)
+    waiting.push({ due: last, act })
+    if (waiting.length === 1) setTimeout(next, Math.ceil(last - now))
   }
 }
