@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { lentWork } from '../builders/lent-work.ts'
@@ -19,6 +19,10 @@ const sizes = [
   { label: '1 KiB', bytes: 1024 },
   { label: '64 KiB', bytes: 65_536 },
 ] as const
+
+// As many of each path before anything is measured, and at least so many each turn.
+const warmRequests = 4000
+const leastRequests = 500
 
 export type Options = { readonly rounds?: number; readonly seconds?: number; readonly concurrency?: number }
 
@@ -51,8 +55,9 @@ export async function run(
           ...wanted,
         })
       for (const path of ['local', 'peer'] as const) await reached(() => of(path, { seconds: 1, rate: 20 }))
-      for (const path of ['local', 'peer'] as const) await of(path, { seconds: 2, rate: undefined })
-      const { latencies, seconds: took } = await of('peer', { seconds: 2, rate: undefined })
+      for (const path of ['local', 'peer'] as const) await warm(() => of(path, { seconds: 2, rate: undefined }))
+      const { latencies, seconds: took, failed, problem } = await of('peer', { seconds: 2, rate: undefined })
+      if (failed > 0) throw new Error(`peer: ${failed} requests failed: ${problem}`)
       const rate = latencies.length / took / 2
       report(`${size.label}: up to ${Math.round(2 * rate)} requests/s over the peer on this machine`)
       const samples: Record<Path, Sample[]> = { local: [], peer: [] }
@@ -60,7 +65,7 @@ export async function run(
         // Another order each round, so that nobody always runs after the other.
         for (const path of round % 2 === 0 ? (['local', 'peer'] as const) : (['peer', 'local'] as const)) {
           const before = await cpuOf(a, b)
-          const result = await of(path, { seconds, rate })
+          const result = await of(path, { seconds: Math.min(10, Math.max(seconds, leastRequests / rate)), rate })
           const after = await cpuOf(a, b)
           if (result.failed > 0) throw new Error(`${path}: ${result.failed} requests failed: ${result.problem}`)
           const { latencies: sorted } = result
@@ -77,7 +82,11 @@ export async function run(
           samples[path].map((sample) => sample[key]).toSorted((x, y) => x - y),
           0.5,
         )
-      const ratio = median('peer', 'cpu') / median('local', 'cpu')
+      // Of neighbours in time, so that a machine that is slow for a while is slow for both.
+      const ratio = quantile(
+        samples.peer.map(({ cpu }, i) => cpu / (samples.local[i]?.cpu ?? Number.NaN)).toSorted((x, y) => x - y),
+        0.5,
+      )
       const n = samples.peer.reduce((sum, { requests }) => sum + requests, 0)
       for (const path of ['local', 'peer'] as const) {
         report(
@@ -112,7 +121,13 @@ async function prepare(a: Side, b: Side): Promise<void> {
 async function startSide(name: string, dir: string, children: ChildProcess[]): Promise<Side> {
   const folder = `${dir}/${name}`
   await mkdir(folder, { recursive: true })
-  const child = fork(resolve(import.meta.dirname, 'peer-hop/side.ts'), [name, folder])
+  const logFile = await open(`${folder}/gateway.log`, 'w')
+  const child = fork(resolve(import.meta.dirname, 'peer-hop/side.ts'), [name, folder], {
+    // As the chart sets it.
+    execArgv: ['--max-semi-space-size=4'],
+    stdio: ['ignore', logFile.fd, 'inherit', 'ipc'],
+  })
+  await logFile.close()
   children.push(child)
   const answer = async () => {
     const [{ result }] = await once(child, 'message', { signal: AbortSignal.timeout(30_000) })
@@ -141,6 +156,12 @@ async function startLoad(
     // load.ts answers each LoadCommand with one LoadResult.
     return result as LoadResult
   }
+}
+
+/** Until V8 has compiled what is measured. */
+async function warm(load: () => Promise<LoadResult>): Promise<void> {
+  let done = 0
+  for (let i = 0; i < 6 && done < warmRequests; i += 1) done += (await load()).latencies.length
 }
 
 /** Tries until the routes are there. */

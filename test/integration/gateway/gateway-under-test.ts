@@ -108,6 +108,10 @@ export type RigOptions = {
   /** Starts what there is between this owner's gateway and those of peers. */
   owner?: { name: string; limits?: Partial<PeerLimits> }
   book?: ReceiptBook
+  /** Instead of `logLines`. */
+  log?: Logger
+  /** For the line a request; `log` when left out. */
+  accessLog?: Logger
 }
 
 /** A gateway with everything around it real but the API server: TLS, tokens, workers. */
@@ -122,10 +126,9 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     dnsNames: ['localhost', '127.0.0.1'],
   })
   const logLines: Record<string, unknown>[] = []
-  const log: Logger = pino(
-    { level: 'debug', messageKey: 'message' },
-    { write: (line: string) => logLines.push(JSON.parse(line)) },
-  )
+  const log: Logger =
+    options.log ??
+    pino({ level: 'debug', messageKey: 'message' }, { write: (line: string) => logLines.push(JSON.parse(line)) })
   const workers: TestWorker[] = []
   const grpcWorkers: TestGrpcWorker[] = []
   let workerPort = 0
@@ -219,6 +222,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       tracing: options.tracing,
       dataPath,
       book: options.book,
+      ...(options.accessLog !== undefined && { accessLog: options.accessLog }),
     })
   }
   const rig: Rig = {
