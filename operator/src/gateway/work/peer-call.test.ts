@@ -1,5 +1,5 @@
-import { connect, performServerHandshake, type ServerHttp2Stream } from 'node:http2'
-import { duplexPair } from 'node:stream'
+import type { ClientHttp2Session } from 'node:http2'
+import { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { expect, test } from 'vitest'
 import type { RoutedPeer } from '../route/peer-endpoint.ts'
@@ -17,66 +17,31 @@ const at: RoutedPeer = {
   purpose: 'inference',
 }
 
-/** What a handler hears of one call that is answered so. */
-async function call(answer: (stream: ServerHttp2Stream) => void): Promise<string[]> {
-  const [near, wire] = duplexPair()
-  const [end, far] = duplexPair()
-  wire.pipe(end)
-  // All of an answer comes in one piece, as in one TLS record.
-  let gathered: Buffer[] = []
-  end.on('data', (chunk: Buffer) => {
-    if (gathered.push(chunk) > 1) return
-    setTimeout(() => {
-      wire.write(Buffer.concat(gathered))
-      gathered = []
-    }, 10)
+test('the head is told before the bytes that came in the same packet', async () => {
+  // Node's order, seldom enough that real connections show it under load only: bytes at once, the head a tick later.
+  const stream = Object.assign(new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }), {
+    rstCode: 0,
+    close: () => undefined,
   })
-  performServerHandshake(far).on('stream', (stream) => {
-    stream.on('error', () => undefined)
-    stream.resume()
-    answer(stream)
-  })
-  const session = connect('http://peer', { createConnection: () => near })
+  // All that a call needs of a session.
+  const session = { request: () => stream, closed: false, destroyed: false } as unknown as ClientHttp2Session
   const heard: string[] = []
   const ended = Promise.withResolvers<void>()
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart: () => heard.push('start'),
     onResponseStart: (_controller, status) => heard.push(`head ${status}`),
     onResponseData: (_controller, chunk) => heard.push(`data ${chunk}`),
-    onResponseEnd: () => {
-      heard.push('end')
-      ended.resolve()
-    },
-    onResponseError: (_controller, error) => {
-      heard.push(`error ${error.name}`)
-      ended.resolve()
-    },
+    onResponseEnd: () => ended.resolve(),
+    onResponseError: (_controller, error) => ended.reject(error),
   }
   const lines = { callerOf: () => session, isSilent: () => false }
-  const request = { path: '/v2/models/m/infer', method: 'POST', headers: [], body: Buffer.from('x') } as const
-  new PeerCall({ at, namespace: 'apps', service: 'digits', lines }, { ...request, headers: [] }, handler).start()
-  await ended.promise
-  session.destroy()
-  return heard
-}
-
-test('the head is told before the bytes that came in the same packet', async () => {
-  const heard = await call((stream) => {
-    stream.respond({ ':status': 200 })
-    stream.end('body')
+  const request = { path: '/v2/models/m/infer', method: 'POST' as const, headers: [], body: Buffer.from('x') }
+  new PeerCall({ at, namespace: 'apps', service: 'digits', lines }, request, handler).start()
+  setImmediate(() => {
+    stream.push('body')
+    process.nextTick(() => stream.emit('response', { ':status': 200 }))
+    stream.push(null)
   })
-  expect(heard).toEqual(['start', 'head 200', 'data body', 'end'])
-})
-
-test('an answer without a body ends', async () => {
-  const heard = await call((stream) => stream.respond({ ':status': 204 }, { endStream: true }))
-  expect(heard).toEqual(['start', 'head 204', 'end'])
-})
-
-test('a stream that the peer resets before its answer is an error, once', async () => {
-  expect(await call((stream) => stream.close(2))).toEqual(['start', 'error Error'])
-})
-
-test('a stream that the peer did not take is told as such', async () => {
-  expect(await call((stream) => stream.close(7))).toEqual(['start', 'error NotTakenError'])
+  await ended.promise
+  expect(heard).toEqual(['start', 'head 200', 'data body'])
 })
