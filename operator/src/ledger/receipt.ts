@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { z } from 'zod'
 import { currency, dataClass, micros, purpose, requestId, sequence, sha256 } from '../api/owner-scalars.ts'
 import { canonicalJson } from '../federation/canonical-json.ts'
@@ -60,7 +60,8 @@ const tags: Readonly<Record<Committed, number>> = { request: 1, response: 2, cal
 
 /** Commitment to something by its SHA-256: SHA-256 of the salt (16 bytes), a byte for what it is, and that digest; hex. */
 export function commitment(what: Committed, salt: Uint8Array, digest: Uint8Array): string {
-  return createHash('sha256').update(salt).update(Uint8Array.of(tags[what])).update(digest).digest('hex')
+  // One call is a third of the time of a Hash and its updates, and each request makes several.
+  return hash('sha256', Buffer.concat([salt, Uint8Array.of(tags[what]), digest]), 'hex')
 }
 
 /** SHA-256 over the sorted digests of a model's files and their paths; hex. */

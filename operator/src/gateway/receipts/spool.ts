@@ -165,14 +165,16 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
         position = segment.first
         offset = 0
       }
+      // A buffer for what is there, not for the most that could be: this is asked for many times a second.
+      const upTo = () => Math.min(limits.bytes, segment.bytes - offset)
       while (position < wanted) {
-        const skipped = await readRecords(segment.path, offset, { ...limits, records: wanted - position })
+        const skipped = await readRecords(segment.path, offset, { bytes: upTo(), records: wanted - position })
         if (skipped.records.length === 0) break
         position += skipped.records.length
         offset += skipped.bytes
       }
       const most = Math.min(limits.records, segment.first + segment.records - position)
-      const { records, bytes: read } = await readRecords(segment.path, offset, { ...limits, records: most })
+      const { records, bytes: read } = await readRecords(segment.path, offset, { bytes: upTo(), records: most })
       cursor = { path: segment.path, position: position + records.length, offset: offset + read }
       return { first: position, records }
     },

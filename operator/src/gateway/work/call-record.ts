@@ -1,7 +1,8 @@
-import { createHash, type Hash, randomFillSync } from 'node:crypto'
+import { hash, randomFillSync } from 'node:crypto'
 import { commitment, type Receipt, receiptSchema } from '../../ledger/receipt.ts'
 import type { ReceiptBook } from '../receipts/receipt-book.ts'
 import type { RoutedPeer } from '../route/peer-endpoint.ts'
+import { BodyDigest } from './body-digest.ts'
 import { type ReceiptRequest, receiptRequestText } from './headers.ts'
 
 const maxReceiptText = 4096
@@ -26,10 +27,8 @@ export class CallRecord {
   readonly #at: RoutedPeer
   readonly #service: { namespace: string; service: string }
   readonly #book: ReceiptBook | undefined
-  readonly #request: Hash | undefined
-  readonly #response: Hash | undefined
-  #requestBytes = 0
-  #responseBytes = 0
+  readonly #request = new BodyDigest()
+  readonly #response = new BodyDigest()
   #seen = false
 
   constructor(
@@ -42,11 +41,7 @@ export class CallRecord {
     this.#service = service
     this.#callerName = callerName
     this.#book = book
-    if (book !== undefined) {
-      this.#request = createHash('sha256')
-      this.#response = createHash('sha256')
-    }
-    const caller = commitment('caller', this.#salt, createHash('sha256').update(callerName).digest())
+    const caller = commitment('caller', this.#salt, hash('sha256', callerName, 'buffer'))
     this.#ask = { id: random16().toString('base64url'), salt: this.#salt.toString('base64url'), caller }
   }
 
@@ -56,15 +51,11 @@ export class CallRecord {
   }
 
   sent(chunk: Buffer): void {
-    if (this.#seen) return
-    this.#requestBytes += chunk.length
-    this.#request?.update(chunk)
+    if (!this.#seen && this.#book !== undefined) this.#request.update(chunk)
   }
 
   got(chunk: Buffer): void {
-    if (this.#seen) return
-    this.#responseBytes += chunk.length
-    this.#response?.update(chunk)
+    if (!this.#seen && this.#book !== undefined) this.#response.update(chunk)
   }
 
   /** Before anything is sent; resolves at once where no book is kept. */
@@ -77,7 +68,7 @@ export class CallRecord {
 
   /** After the answer ended or broke off; once. */
   async end(status: number, isWhole: boolean, trailer: unknown): Promise<void> {
-    if (this.#book === undefined || this.#request === undefined || this.#response === undefined || this.#seen) return
+    if (this.#book === undefined || this.#seen) return
     this.#seen = true
     const { peer, requestId, epoch } = this.#at
     const receipt = receiptOf(trailer)
@@ -87,8 +78,8 @@ export class CallRecord {
       epoch,
       request: commitment('request', this.#salt, this.#request.digest()),
       response: commitment('response', this.#salt, this.#response.digest()),
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#responseBytes,
+      requestBytes: this.#request.bytes,
+      responseBytes: this.#response.bytes,
       status,
       whole: isWhole,
       ...(receipt !== undefined && { receipt }),

@@ -1,7 +1,7 @@
-import { createHash, type Hash } from 'node:crypto'
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { Clock } from '../../kube/clock.ts'
 import type { UserRequest, UserResponse } from '../forward/user-side.ts'
+import { BodyDigest } from './body-digest.ts'
 import { receiptHeader, refusedHeader } from './headers.ts'
 
 export type GuestStreamDeps = {
@@ -24,11 +24,8 @@ export class GuestStream {
   readonly response: UserResponse
   readonly #stream: ServerHttp2Stream
   readonly #deps: GuestStreamDeps
-  /** Undefined once they were read: more of a body may still come. */
-  #requestHash: Hash | undefined
-  #responseHash: Hash | undefined
-  requestBytes = 0
-  responseBytes = 0
+  readonly #request = new BodyDigest()
+  readonly #response = new BodyDigest()
   /** The answer says that no worker has seen the request. */
   isRefused = false
   #status = 0
@@ -43,10 +40,6 @@ export class GuestStream {
     this.#stream = stream
     this.#deps = deps
     this.#complete = stream.endAfterHeaders
-    if (deps.hasReceipt) {
-      this.#requestHash = createHash('sha256')
-      this.#responseHash = createHash('sha256')
-    }
     this.request = this.#makeRequest(method)
     this.response = this.#makeResponse()
     stream.on('close', () => {
@@ -65,13 +58,19 @@ export class GuestStream {
     return this.#stream.destroyed || this.#stream.closed
   }
 
+  get requestBytes(): number {
+    return this.#request.bytes
+  }
+
+  get responseBytes(): number {
+    return this.#response.bytes
+  }
+
+  /** Once: what comes after it is not counted. */
   digests(): { request: Buffer; response: Buffer } | undefined {
-    if (this.#requestHash === undefined || this.#responseHash === undefined) return undefined
+    if (!this.#deps.hasReceipt || this.#isSealed) return undefined
     this.#isSealed = true
-    const digests = { request: this.#requestHash.digest(), response: this.#responseHash.digest() }
-    this.#requestHash = undefined
-    this.#responseHash = undefined
-    return digests
+    return { request: this.#request.digest(), response: this.#response.digest() }
   }
 
   /** Ends the answer, once the exchange has; the receipt goes with it. */
@@ -140,8 +139,7 @@ export class GuestStream {
     this.#reading = true
     const stream = this.#stream
     stream.on('data', (chunk: Buffer) => {
-      if (!this.#isSealed) this.requestBytes += chunk.length
-      this.#requestHash?.update(chunk)
+      if (this.#deps.hasReceipt && !this.#isSealed) this.#request.update(chunk)
       this.#deps.onBytes('received', chunk.length)
       this.#watchBody()
     })
@@ -178,8 +176,7 @@ export class GuestStream {
       },
       write: (chunk) => {
         if (this.isGone || stream.writableEnded) return true
-        this.responseBytes += chunk.length
-        this.#responseHash?.update(chunk)
+        if (this.#deps.hasReceipt && !this.#isSealed) this.#response.update(chunk)
         this.#deps.onBytes('sent', chunk.length)
         const isTaken = stream.write(chunk)
         if (!isTaken) this.#watchReader()
