@@ -24,6 +24,8 @@ export type Answer = {
   digits: number[]
   probabilities: number[][]
   error?: string
+  /** Whose worker it was: `own`, or the name of a Peer. */
+  owner?: string
   milliseconds: number
 }
 
@@ -50,16 +52,17 @@ export function digitsClient(options: { caPem: string; token?: string }) {
       const body: unknown = JSON.parse(await response.body.text())
       const milliseconds = performance.now() - startedAt
       const status = response.statusCode
+      const owner = String(response.headers['x-hansa-owner'] ?? '')
       if (status !== 200) {
         const error =
           typeof body === 'object' && body !== null && 'error' in body ? String(body.error) : 'no error text'
-        return { status, digits: [], probabilities: [], error, milliseconds }
+        return { status, digits: [], probabilities: [], error, owner, milliseconds }
       }
       const { outputs } = answerSchema.parse(body)
       const data = (name: string) => outputs.find((output) => output.name === name)?.data ?? []
       const flat = data('probabilities')
       const probabilities = images.map((_, i) => flat.slice(i * 10, i * 10 + 10))
-      return { status, digits: data('digit'), probabilities, milliseconds }
+      return { status, digits: data('digit'), probabilities, owner, milliseconds }
     },
     close: () => agent.close(),
   }

@@ -10,6 +10,7 @@ import { writeEnvironment } from './environment.ts'
 import { federationChecks } from './federation-checks.ts'
 import { bold, dim, green, progress, red } from './progress.ts'
 import { readerClient, showCommands, showFederation, showSome } from './show.ts'
+import { spreadChecks } from './spread-checks.ts'
 import { eventually } from './wait.ts'
 
 const help = `npm run demo              three owners' clusters on this machine, joined, one serving a model; Ctrl-C ends it
@@ -21,6 +22,14 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(help)
   process.exit(0)
+}
+
+/** Claims and checkpoints every few seconds, in place of each minute. */
+const quickLedger = {
+  'ledger.extraEnv[0].name': 'HANSA_LEDGER_CLAIM_SECONDS',
+  'ledger.extraEnv[0].value': '5',
+  'ledger.extraEnv[1].name': 'HANSA_LEDGER_CHECKPOINT_SECONDS',
+  'ledger.extraEnv[1].value': '5',
 }
 
 let federation: Federation | undefined
@@ -58,7 +67,7 @@ async function serveDigits({ owner }: Installation): Promise<string> {
 async function runChecks(running: Federation, first: Installation, url: string): Promise<boolean> {
   const client = await readerClient(first)
   const rows: { name: string; holds: boolean; seen: string }[] = []
-  for (const check of [...checks(first, url, client), ...federationChecks(running)]) {
+  for (const check of [...checks(first, url, client), ...federationChecks(running), ...spreadChecks(running, client)]) {
     progress(`check: ${check.name}`)
     const row = await check.run().then(
       (seen) => ({ name: check.name, holds: true, seen }),
@@ -86,9 +95,9 @@ try {
   progress("starting three owners' clusters side by side: st-mary, university, and clinic, which nobody can dial")
   federation = await startFederation({
     owners: [
-      { name: 'st-mary', nodes: 2, gpusPerNode: 2 },
-      { name: 'university', gpusPerNode: 2 },
-      { name: 'clinic', acceptsInbound: false },
+      { name: 'st-mary', nodes: 2, gpusPerNode: 2, values: quickLedger },
+      { name: 'university', gpusPerNode: 2, values: quickLedger },
+      { name: 'clinic', acceptsInbound: false, values: quickLedger },
     ],
     log: progress,
   })

@@ -70,6 +70,18 @@ export function showFederation([stMary, university, clinic]: readonly string[]):
   kubectl patch sharepolicies.hansa.dev st-mary --type merge -p '{"spec":{"quota":{"cpu":"4","memory":"8Gi"}}}'
   kubectl hansa guest list
   kubectl hansa peer freeze st-mary   # and unfreeze
+  kubectl apply -f test/demo/spread/university.yaml   # one service at all three: each admin writes a part
+  source ${clinic}
+  kubectl apply -f test/demo/spread/clinic.yaml
+  source ${stMary}
+  kubectl apply -f test/demo/spread/st-mary.yaml      # answers say whose worker it was: curl -i, x-hansa-owner
+  kubectl hansa explain digits-spread -n digits
+  kubectl hansa layers digits-spread -n digits
+  kubectl hansa cost -n digits
+  LEDGER=https://$(kubectl get pod hansa-ledger-0 -n hansa-system -o jsonpath='{.status.podIP}'):8450
+  kubectl hansa ledger statement --month $(date -u +%Y-%m) --url $LEDGER
+  kubectl hansa ledger export --peer university --month $(date -u +%Y-%m) --url $LEDGER -o /tmp/university.jsonl
+  kubectl hansa ledger verify /tmp/university.jsonl   # then change one byte of it
   source ${clinic}      # nobody can dial it, yet it is joined: it dials
   kubectl hansa peer list
 `)

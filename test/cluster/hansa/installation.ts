@@ -114,7 +114,9 @@ async function install(
     'ledger.storage.persistent': 'false',
     ...values,
   }
-  const flags = Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`])
+  // Variables of containers are strings, also where they look like numbers.
+  const flag = (key: string) => (key.includes('.extraEnv[') ? '--set-string' : '--set')
+  const flags = Object.entries(set).flatMap(([key, value]) => [flag(key), `${key}=${value}`])
   await ok(owner.helm(['install', 'hansa', `${repository}/charts/hansa`, '-n', systemNamespace, ...flags]))
   for (const workload of await workloads(owner)) {
     log(`${owner.name}: waiting for ${workload}`)
