@@ -124,16 +124,16 @@ export abstract class Upstream {
   /** An answer began so long after the request was there. */
   recordLatency(milliseconds: number): void {
     const now = this.#health.now()
-    const before = this.#latencyMs
+    const before = this.latencyMs
     const keep = Math.exp(-(now - this.#latencyAt) / latencyMemoryMs)
     // A peak counts at once, what is better only bit by bit: see ADR 0026.
-    this.#latencyMs =
-      before === undefined || milliseconds > before ? milliseconds : before * keep + milliseconds * (1 - keep)
+    this.#latencyMs = before === undefined || milliseconds > before ? milliseconds : before + milliseconds * (1 - keep)
     this.#latencyAt = now
   }
 
-  /** What one more request would wait here, roughly; undefined where nothing is known yet. */
+  /** What one more request would wait here, roughly; undefined where nothing is known yet. Less with time, so that it is asked again. */
   get latencyMs(): number | undefined {
-    return this.#latencyMs
+    if (this.#latencyMs === undefined) return undefined
+    return this.#latencyMs * Math.exp(-(this.#health.now() - this.#latencyAt) / latencyMemoryMs)
   }
 }

@@ -106,3 +106,17 @@ test('a worker that was full takes one more as soon as one of its requests has l
   busy.outstanding = 0
   expect(busy.isSaturated()).toBe(false)
 })
+
+test('a slow answer is forgotten with time also where nobody asks, so that it is asked again', () => {
+  let now = 0
+  const slow = worker('a', { now: () => now })
+  expect(slow.latencyMs).toBeUndefined()
+  slow.recordLatency(5000)
+  expect(slow.latencyMs).toBe(5000)
+  now = 10_000
+  expect(slow.latencyMs).toBeCloseTo(5000 / Math.E)
+  now = 60_000
+  expect(slow.latencyMs).toBeLessThan(20)
+  slow.recordLatency(100)
+  expect(slow.latencyMs).toBe(100)
+})

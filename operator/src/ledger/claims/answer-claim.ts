@@ -85,6 +85,8 @@ export function claimJudge(deps: LedgerDeps): ClaimJudge {
     // A claim that was kept before a crash, and has no verdict yet, is not its own predecessor.
     const isKept = last !== undefined && last.payloadSha256 === claim.payloadSha256
     const before = isKept ? (last.number === 1 ? undefined : await store.claim(key, last.number - 1)) : last
+    // One before it is still being judged: a verdict now would be about a gap that is none.
+    if (mayWait && message.number > (before?.number ?? 0) + 1) return undefined
     const disputes = judgeClaim({
       claim: message,
       previous: before && { number: before.number, sha256: before.payloadSha256, until: before.claim.until },

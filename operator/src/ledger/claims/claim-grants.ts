@@ -81,9 +81,14 @@ export async function deliverClaims(deps: LedgerDeps, state: 'Claimed' | 'Disput
 }
 
 async function deliverTo(peerName: string, claims: readonly KeptClaim[], deps: LedgerDeps): Promise<void> {
+  const pending = new Set<string>()
   for (const claim of claims) {
+    const grant = `${claim.requestId}/${claim.epoch}`
+    // What follows a claim without a verdict cannot have one either.
+    if (pending.has(grant)) continue
     try {
-      await deliver(peerName, claim, deps)
+      const answer = await deliver(peerName, claim, deps)
+      if (answer === 'Pending') pending.add(grant)
     } catch (error) {
       deps.metrics.failed('deliver')
       const { requestId, epoch, number } = claim
@@ -93,12 +98,13 @@ async function deliverTo(peerName: string, claims: readonly KeptClaim[], deps: L
   }
 }
 
-async function deliver(peerName: string, kept: KeptClaim, deps: LedgerDeps): Promise<void> {
+async function deliver(peerName: string, kept: KeptClaim, deps: LedgerDeps): Promise<'Pending' | undefined> {
   const { store, clock, ask, log, metrics, signal } = deps
   const answer = await ask(peerName, { kind: 'Claim', envelope: kept.envelope }, signal)
-  if (answer.kind !== 'Settlement' || answer.envelope === kept.settlement?.envelope) return
+  if (answer.kind === 'Pending') return 'Pending'
+  if (answer.kind !== 'Settlement' || answer.envelope === kept.settlement?.envelope) return undefined
   const known = deps.peers.get(peerName)
-  if (known === undefined) return
+  if (known === undefined) return undefined
   const { peer, ownBundle, identity } = known
   const now = clock.now()
   const opened = openMessage('Settlement', answer.envelope, { peer, ownBundle, now })
@@ -106,7 +112,7 @@ async function deliver(peerName: string, kept: KeptClaim, deps: LedgerDeps): Pro
   if (!opened.ok) {
     log.warn({ peer: peerName, requestId, epoch, number, reason: opened.problem.reason }, opened.problem.message)
     metrics.failed('settlement')
-    return
+    return undefined
   }
   const { message, payloadSha256 } = opened
   const isAbout =
@@ -117,13 +123,14 @@ async function deliver(peerName: string, kept: KeptClaim, deps: LedgerDeps): Pro
   if (!isAbout) {
     log.warn({ peer: peerName, requestId, epoch, number }, 'a settlement is about another claim')
     metrics.failed('settlement')
-    return
+    return undefined
   }
   await store.saveSettlement(kept, identity, { message, envelope: answer.envelope, payloadSha256 }, now)
   metrics.settled(peerName, 'Executor', message.state)
   const level = message.state === 'Agreed' ? 'info' : 'warn'
   const disputes = message.disputes.map(({ reason }) => reason).slice(0, 8)
   log[level]({ peer: peerName, requestId, epoch, number, state: message.state, disputes }, 'claim settled')
+  return undefined
 }
 
 /** Grants of ours under which nothing may be served until more is agreed. */
