@@ -83,6 +83,7 @@ function peerFacts(name: string, maxReplicas: number, around: Surroundings): Pee
   const roundTrips = links.flatMap(({ roundTripMilliseconds }) => roundTripMilliseconds ?? [])
   const offers = peer === undefined ? undefined : offersOf(peer, identity, around)
   const refused = around.refusedAt(name)
+  const paidMicros = paidAt(name, around)
   return {
     name,
     ownerKey: ownerKey(name, peer),
@@ -94,12 +95,21 @@ function peerFacts(name: string, maxReplicas: number, around: Surroundings): Pee
       connected,
       suspended: peer?.spec.suspend === true || identity?.spec.suspend === true,
     },
+    ...(paidMicros !== undefined && { paidMicros }),
     ...(roundTrips.length > 0 && { roundTripMilliseconds: Math.min(...roundTrips) }),
     ...(offers !== undefined && { offers }),
     ...(refused !== undefined && { refused }),
     troubles: around.troublesOf(name),
     sharePermille: around.shareOf(name),
   }
+}
+
+/** The highest price of the leases that the peer gave for this service. */
+function paidAt(peer: string, { works }: Surroundings): number | undefined {
+  const leases = works
+    .filter(({ spec, status }) => spec.peerRef.name === peer && status?.answer?.decision === 'Granted')
+    .flatMap(({ status }) => (status?.lease === undefined ? [] : [status.lease.price?.microsPerGPUHour ?? 0]))
+  return leases.length === 0 ? undefined : Math.max(...leases)
 }
 
 /** Workers that are asked for there and not refused; while it cannot be reached, those that it granted. */

@@ -55,6 +55,8 @@ export type PeerFacts = {
   /** Workers that it has granted. */
   current: number
   state: { exists: boolean; verified: boolean; connected: boolean; suspended: boolean }
+  /** Price of a GPU hour of what it has granted, in millionths; undefined where it has granted nothing. */
+  paidMicros?: number
   /** Measured round trip, in bands; undefined where it is not known. */
   roundTripMilliseconds?: number
   /** What it says that it might give; undefined where it says nothing. */

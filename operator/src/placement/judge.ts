@@ -18,7 +18,7 @@ export type Judged = {
   rejections: Rejection[]
   /** What holds `most` down, for people. */
   limit: string
-  /** Of the cheapest offer that fits, for a GPU hour; 0 is free. */
+  /** As granted there, else of the cheapest offer that fits and has room; for a GPU hour, 0 is free. */
   priceMicros: number
   peer?: PeerFacts
 }
@@ -74,7 +74,7 @@ function judgePeer(peer: PeerFacts, facts: PlacementFacts): Judged {
     most: rejections.length > 0 ? 0 : most,
     rejections,
     limit,
-    priceMicros: priceOf(fitting, facts),
+    priceMicros: priceOf(fitting, peer, facts),
     peer,
   }
 }
@@ -95,8 +95,12 @@ function bandWords(fitting: readonly Offer[] | undefined, current: number): stri
 }
 
 /** Who does not say a price may ask for as much as we would pay. */
-function priceOf(fitting: readonly Offer[] | undefined, { maxPrice, gpus }: PlacementFacts): number {
+function priceOf(fitting: readonly Offer[] | undefined, peer: PeerFacts, { maxPrice, gpus }: PlacementFacts): number {
   if (gpus === 0 || maxPrice === undefined) return 0
+  if (peer.paidMicros !== undefined) return peer.paidMicros
   if (fitting === undefined) return maxPrice.microsPerGPUHour
-  return fitting.reduce((least, { price }) => Math.min(least, price?.microsPerGPUHour ?? 0), maxPrice.microsPerGPUHour)
+  // A policy without a GPU left, or with none at all, may be free; what is asked for comes from the others.
+  const withRoom = fitting.filter(({ free }) => free !== 'None')
+  const prices = (withRoom.length > 0 ? withRoom : fitting).map(({ price }) => price?.microsPerGPUHour ?? 0)
+  return Math.min(maxPrice.microsPerGPUHour, ...prices)
 }
