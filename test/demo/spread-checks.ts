@@ -9,6 +9,7 @@ import { ledgerChecks } from './ledger-checks.ts'
 import { progress } from './progress.ts'
 import { startSpreadLoad } from './spread-load.ts'
 import { remoteWorkThat } from './treaty.ts'
+import { eventually } from './wait.ts'
 
 const service = 'digits-spread'
 const at = [`infer/${service}`, '-n', 'digits'] as const
@@ -18,7 +19,7 @@ const layersSchema = z.object({
   layers: z.array(z.object({ layer: z.string(), measures: z.object({ owners: range }).optional() })),
 })
 
-/** One service at three owners by policy: all answer; why, how spread, at what cost, and the proof of it. */
+/** One service at three owners by policy: all answer, one is lost and returns; what it costs, and the proof of it. */
 export function spreadChecks(federation: Federation, client: DigitsClient): Check[] {
   const stMary = federation.owner('st-mary')
   const url = `${stMary.gatewayUrl}/digits/${service}`
@@ -56,15 +57,6 @@ export function spreadChecks(federation: Federation, client: DigitsClient): Chec
       },
     },
     {
-      name: 'shows how decentralized the service is',
-      run: async () => {
-        const owners = await computeOwners(stMary)
-        progressAll(await stMary.hansa('layers', ...at))
-        if (owners !== '3') throw new Error(`${owners} owners have a part of Compute`)
-        return `${owners} owners have a part of Compute`
-      },
-    },
-    {
       name: 'shows what the leases cost',
       run: async () => {
         const table = await stMary.hansa('cost', service, '-n', 'digits')
@@ -75,7 +67,41 @@ export function spreadChecks(federation: Federation, client: DigitsClient): Chec
       },
     },
     ...ledgerChecks(stMary),
+    {
+      name: 'loses an owner under load without a failed request; it returns by itself',
+      run: () => loseAndReturn(federation, client, url),
+    },
   ]
+}
+
+/** The university's site goes dark: every process is killed, every line cut. Then its lines are there again, and nobody does anything. */
+async function loseAndReturn(federation: Federation, client: DigitsClient, url: string): Promise<string> {
+  const stMary = federation.owner('st-mary')
+  const university = federation.owner('university')
+  const others = federation.owners.filter((owner) => owner !== university)
+  const before = await computeOwners(stMary, (least, most) => least === 3 && most === 3)
+  progressAll(await stMary.hansa('layers', ...at))
+  const load = startSpreadLoad(client, url)
+  try {
+    await load.answeredBy(everybody)
+    for (const { name } of others) federation.cut('university', name, 'Reset')
+    killAll(university)
+    const lostAt = performance.now()
+    const meanwhile = await load.answeredBy(['own', 'clinic'])
+    const during = await computeOwners(stMary, (least) => least === 2)
+    progressAll(await stMary.hansa('layers', ...at).catch((error: unknown) => String(error)))
+    const lostSeconds = (performance.now() - lostAt) / 1000
+    for (const { name } of others) federation.heal('university', name)
+    const backAt = performance.now()
+    await load.answeredBy(['university'], 120)
+    const backSeconds = (performance.now() - backAt) / 1000
+    const after = await computeOwners(stMary, (least, most) => least === 3 && most === 3)
+    const sent = await load.stop()
+    return `${sent} requests, 0 failed; owners of Compute ${before}, ${during}, ${after}; gone for ${lostSeconds.toFixed(1)} s (${meanwhile}), answers ${backSeconds.toFixed(1)} s after its lines were back`
+  } finally {
+    for (const { name } of others) federation.heal('university', name)
+    await load.stop().catch(() => undefined)
+  }
 }
 
 async function inForce({ owner }: FederatedOwner): Promise<void> {
@@ -85,11 +111,21 @@ async function inForce({ owner }: FederatedOwner): Promise<void> {
   if (code !== 0) throw new Error(stderr)
 }
 
-/** How many owners have a part of Compute, as `kubectl hansa layers` counts them. */
-async function computeOwners(owner: FederatedOwner): Promise<string> {
-  const { layers } = layersSchema.parse(JSON.parse(await owner.hansa('layers', ...at, '-o', 'json')))
-  const { least = 0, most = 0 } = layers.find(({ layer }) => layer === 'Compute')?.measures?.owners ?? {}
-  return least === most ? `${least}` : `${least}-${most}`
+function killAll({ nodes }: FederatedOwner): void {
+  for (const node of nodes)
+    for (const pod of node.pods())
+      for (const { name } of pod.containers) node.killContainer(pod.namespace, pod.name, name, 'SIGKILL')
+}
+
+/** How many owners have a part of Compute, as `kubectl hansa layers` counts them, once that holds. */
+async function computeOwners(owner: FederatedOwner, holds: (least: number, most: number) => boolean): Promise<string> {
+  return eventually('the owners of Compute', async () => {
+    const { layers } = layersSchema.parse(JSON.parse(await owner.hansa('layers', ...at, '-o', 'json')))
+    const { least = 0, most = 0 } = layers.find(({ layer }) => layer === 'Compute')?.measures?.owners ?? {}
+    const said = least === most ? `${least}` : `${least}-${most}`
+    if (holds(least, most)) return said
+    throw new Error(`it says ${said}`)
+  })
 }
 
 function progressAll(text: string): void {

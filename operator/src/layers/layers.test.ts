@@ -74,6 +74,16 @@ test('workers at a peer that is not heard of may be there or not', () => {
   expect(measures.ownersToStop).toEqual({ least: 1, most: 2 })
 })
 
+test('once the connection to a peer is lost, its workers may be there or not, long before its lease is over', () => {
+  const clinic = knownPeer('clinic', 'clinic')
+  for (const condition of clinic.status?.conditions ?? [])
+    if (condition.type === 'Connected') condition.status = 'Unknown'
+  const { measures } = view('Compute', {
+    peers: [knownPeer('lab', 'university'), knownPeer('gpu', 'university'), clinic],
+  })
+  expect(measures.owners).toEqual({ least: 2, most: 3 })
+})
+
 test.each([
   ['suspended', inferenceService('chat', suspended), 'the service is suspended'],
   ['new', inferenceService('chat'), 'the operator has not looked at the service yet'],

@@ -64,10 +64,12 @@ function compute(input: LayersInput): Counted {
   const { service, peers } = input
   const { desiredReplicas, owners = [] } = service.status ?? {}
   const leases = new Map(owners.map(({ peer, lease }) => [peer, lease]))
+  // What a peer said before its connection was lost may hold or not, long before its lease becomes uncertain.
+  const lost = new Set(peers.filter(isLost).map(({ metadata }) => metadata.name))
   const places = ownerShares(service, peers).map(({ owner, ownerKey: key, readyReplicas }) => ({
     owner,
     ownerKey: keyOf(key, owner, input),
-    least: leases.get(owner) === 'Uncertain' ? 0 : readyReplicas,
+    least: lost.has(owner) || leases.get(owner) === 'Uncertain' ? 0 : readyReplicas,
     most: readyReplicas,
   }))
   const wanted = wantedWorkers(service)
@@ -85,6 +87,11 @@ function compute(input: LayersInput): Counted {
     wanted,
     ...(why !== undefined && { unknown: why }),
   }
+}
+
+function isLost({ status }: Peer): boolean {
+  const connected = conditionOf(status?.conditions, 'Connected')
+  return connected !== undefined && connected.status !== 'True'
 }
 
 /** Workers that are wanted in all. `desiredReplicas` has those that the strategy places at peers, not the fixed counts. */
