@@ -23,11 +23,12 @@ export function followAnswer(stream: ClientHttp2Stream, handler: WorkerAnswerHan
       return
     }
     if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) status = statusOf(headers)
+    // Not before: Node may tell of bytes a tick before it tells of the head that they stand behind.
+    stream.on('data', (chunk: Buffer) => handler.onData(chunk))
   })
   stream.on('trailers', (trailers) => {
     status = statusOf(trailers)
   })
-  stream.on('data', (chunk: Buffer) => handler.onData(chunk))
   stream.on('error', () => undefined)
   stream.once('close', () => handler.onEnd(status, invalid))
 }
