@@ -4,7 +4,7 @@ import { type Database, type Row, type Sql, Turns } from './database.ts'
 import { migrations } from './migrations.ts'
 
 const restoreHint =
-  'Do not delete it: keep a copy, restore the newest backup, and start again; what it lacks is fetched from peers.'
+  'Do not delete it: keep a copy, restore the newest backup, and start again. Until it holds what witnesses have seen it says so and does not go on; see docs/receipts.md.'
 
 /** Primary codes of SQLite after which the file is not to be written any more: I/O error, corrupt, cannot open, no database. */
 const fatal = new Set([10, 11, 14, 26])
