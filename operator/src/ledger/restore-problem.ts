@@ -26,6 +26,6 @@ export async function restoreProblem(
   }
   const [highest] = heads
   if (highest === undefined || highest.size <= local.size) return undefined
-  const message = `our log has ${local.size} entries, and ${highest.witness} has seen ${highest.size}; restore a newer backup, or have the missing ones fetched from peers`
+  const message = `our log has ${local.size} entries, and ${highest.witness} has seen ${highest.size}; restore a newer backup`
   return { reason: 'Behind', size: highest.size, message }
 }
